@@ -1,0 +1,124 @@
+//! What core knows of a kernel: its bindings, its scalars, and what it does to each buffer.
+
+/// How a kernel touches a buffer. A kernel that writes need not write every byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only loads.
+    Read,
+    /// Only stores.
+    Write,
+    /// Loads and stores.
+    ReadWrite,
+}
+
+impl Access {
+    /// Whether the kernel stores.
+    pub fn writes(self) -> bool {
+        self != Self::Read
+    }
+}
+
+/// One buffer that a kernel binds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Descriptor set, or WGSL's `@group`.
+    pub group: u32,
+    /// Binding within the set.
+    pub binding: u32,
+    /// Name in the source, for errors.
+    pub name: String,
+    /// What the kernel does to it.
+    pub access: Access,
+    /// Whether it is a uniform block rather than storage.
+    pub uniform: bool,
+    /// The least number of bytes that may be bound.
+    pub bytes_min: u64,
+}
+
+/// A scalar's type. Vectors are several of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ScalarKind {
+    /// 32-bit float.
+    F32,
+    /// 32-bit signed integer.
+    I32,
+    /// 32-bit unsigned integer.
+    U32,
+    /// Anything else: only its size is checked.
+    Bytes,
+}
+
+/// One scalar argument of a kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scalar {
+    /// Name in the source, for errors.
+    pub name: String,
+    /// Its type.
+    pub kind: ScalarKind,
+    /// Where it lies in the block.
+    pub offset: u32,
+    /// Its size.
+    pub bytes: u32,
+}
+
+/// Where a kernel reads its scalars from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScalarPlace {
+    /// Push constants.
+    PushConstants,
+    /// A uniform block, bound after the kernel's other buffers.
+    Uniform {
+        /// Descriptor set.
+        group: u32,
+        /// Binding within the set.
+        binding: u32,
+    },
+}
+
+/// The block of scalar arguments that a kernel takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scalars {
+    /// Where the kernel reads them.
+    pub place: ScalarPlace,
+    /// Size of the block.
+    pub bytes: u32,
+    /// Its members in order of offset; empty if the block can only be given whole.
+    pub members: Vec<Scalar>,
+}
+
+/// A kernel's interface: enough to check a launch and to know what it reads and writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// Entry point.
+    pub name: String,
+    /// Invocations of one workgroup along x, y and z.
+    pub workgroup_size: [u32; 3],
+    /// The buffers that a launch gives, in order.
+    pub bindings: Vec<Binding>,
+    /// The scalars that a launch gives, if any.
+    pub scalars: Option<Scalars>,
+}
+
+/// A kernel's code, in the form that its device takes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Code {
+    /// SPIR-V words.
+    Spirv(Vec<u32>),
+    /// A function that runs one workgroup on the host, for the simulated device.
+    Host(HostKernel),
+}
+
+/// Runs one workgroup: its position in the grid, the bound buffers' bytes in order, and the scalars.
+pub type HostFunction = dyn Fn([u32; 3], &mut [&mut [u8]], &[u8]) + Send + Sync;
+
+/// A kernel written in Rust, for the simulated device.
+#[derive(Clone)]
+pub struct HostKernel(pub std::sync::Arc<HostFunction>);
+
+impl std::fmt::Debug for HostKernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HostKernel")
+    }
+}
