@@ -1,1 +1,19 @@
-//! Placeholder
+//! Reads a GGUF file and decodes a Llama-family language model with Tidegate.
+//!
+//! This is the demonstration and the benchmark of the stream: a decoder is a few hundred small, dependent launches a
+//! token, which is where batching pays. The crate reads the whole model from one file: hyperparameters ([`config`]),
+//! weights ([`gguf`], [`quant`]), tokenizer ([`tokenizer`]) and chat template ([`chat`]).
+//!
+//! A GGUF file comes from strangers. Everything in it is checked before it is used, and whatever is wrong is a typed
+//! error that names the key or tensor: no panic, and no allocation that the file's own length does not justify.
+
+#![forbid(unsafe_code)]
+
+#[cfg(any(test, feature = "testing"))]
+mod byte_level;
+pub mod config;
+pub mod gguf;
+pub mod quant;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
