@@ -1,2 +1,72 @@
-//! Every chore of the project has one door.
-fn main() {}
+//! Every chore of the project has one door: `cargo xtask demo | test | lint | bench`.
+//!
+//! Progress goes to standard error; what was asked for goes to standard output. Exit status: 0 done, 1 failed, 2 wrong
+//! usage.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    reason = "a program that talks to a person; no library prints"
+)]
+
+mod bench;
+mod demo;
+mod lint;
+mod model;
+mod parts;
+mod shell;
+mod system;
+mod terminal;
+mod test;
+mod tidy;
+mod totals;
+mod vulkan;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Every chore of the project has one door"
+)]
+#[command(after_help = "Examples:
+  cargo xtask demo                          generate text with a real model, on whatever Vulkan device is here
+  cargo xtask test --filter hazards         run the tests whose names contain `hazards`
+  cargo xtask lint --part tidy              run one check only
+  cargo xtask bench --dispatches 1000       time a chain of dependent dispatches")]
+struct Options {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Generate text with a small language model, and show what batching bought
+    Demo(demo::Options),
+    /// Install what the tests need, then run all of them
+    Test(test::Options),
+    /// Check format, lints, documentation, dependencies and the project's own rules
+    Lint(lint::Options),
+    /// Build for speed and run `tidegate bench`
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let outcome = match options.chore {
+        Chore::Demo(options) => demo::run(&options),
+        Chore::Test(options) => test::run(&options),
+        Chore::Lint(options) => lint::run(&options),
+        Chore::Bench(options) => bench::run(&options),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            terminal::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! `cargo xtask lint`: everything that can be said of the code without running it.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use crate::parts::{self, Count, Part};
+use crate::{shell, terminal, tidy};
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  cargo xtask lint                          everything, as CI does
+  cargo xtask lint --part tidy              the project's own rules only")]
+pub(crate) struct Options {
+    /// Run only this part; may be repeated
+    #[arg(long, value_name = "NAME")]
+    part: Vec<String>,
+}
+
+/// What `cargo xtask lint` runs: the quick ones first.
+const PARTS: &[Part<()>] = &[
+    Part {
+        name: "tidy",
+        about: "the project's own rules",
+        prepares: false,
+        run: |()| tidy::run(),
+    },
+    Part {
+        name: "format",
+        about: "rustfmt",
+        prepares: false,
+        run: format,
+    },
+    Part {
+        name: "clippy",
+        about: "the chosen lints as errors, the MSRV among them",
+        prepares: false,
+        run: clippy,
+    },
+    Part {
+        name: "docs",
+        about: "rustdoc's warnings as errors, private items included",
+        prepares: false,
+        run: docs,
+    },
+    Part {
+        name: "deny",
+        about: "dependencies: bans, licences, sources, advisories",
+        prepares: false,
+        run: deny,
+    },
+];
+
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    let summary = parts::run_all(PARTS, &options.part, &mut ())?;
+    println!(
+        "{}",
+        if summary.good {
+            "lint: clean"
+        } else {
+            "lint: FAILED"
+        }
+    );
+    Ok(summary.good)
+}
+
+fn format(_: &mut ()) -> Result<Count> {
+    component("fmt", "rustfmt")?;
+    shell::run(&mut shell::cargo(["fmt", "--all", "--check"]))?;
+    Ok(Count::default())
+}
+
+fn clippy(_: &mut ()) -> Result<Count> {
+    component("clippy", "clippy")?;
+    shell::run(&mut shell::cargo([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    Ok(Count::default())
+}
+
+fn component(subcommand: &str, name: &str) -> Result<()> {
+    if !shell::cargo_has(subcommand) {
+        bail!("{name} is missing; run: rustup component add {name}");
+    }
+    Ok(())
+}
+
+fn docs(_: &mut ()) -> Result<Count> {
+    let mut command = shell::cargo([
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ]);
+    shell::run(command.env("RUSTDOCFLAGS", "-D warnings"))?;
+    Ok(Count::default())
+}
+
+/// The version that CI was last seen to pass with.
+const CARGO_DENY: &str = "0.20.2";
+/// The advisories are a git repository; a network that swallows packets must not hold the run.
+const ADVISORIES_WAIT: Duration = Duration::from_secs(60);
+
+fn deny(_: &mut ()) -> Result<Count> {
+    let program = cargo_deny()?;
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command
+            .args(["--workspace", "--all-features"])
+            .args(arguments)
+            .current_dir(shell::root());
+        command
+    };
+    shell::run(&mut command(&["check", "bans", "licenses", "sources"]))?;
+    if let Err(error) = fetch_advisories(command(&["fetch", "db"])) {
+        terminal::warning(&format!(
+            "the advisories were NOT run: their database cannot be reached ({error:#})"
+        ));
+        return Ok(Count::remark("advisories NOT run: database out of reach"));
+    }
+    shell::run(&mut command(&["check", "--disable-fetch", "advisories"]))?;
+    Ok(Count::default())
+}
+
+fn fetch_advisories(mut command: Command) -> Result<()> {
+    terminal::note(&shell::shown(&command));
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut child = command.spawn()?;
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return shell::finished(&command, status);
+        }
+        if started.elapsed() > ADVISORIES_WAIT {
+            child.kill()?;
+            child.wait()?;
+            bail!("no answer in {} seconds", ADVISORIES_WAIT.as_secs());
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// cargo-deny from the PATH, or our own below the target folder, built on the first call.
+fn cargo_deny() -> Result<PathBuf> {
+    if shell::answers("cargo-deny", &["--version"]) {
+        return Ok("cargo-deny".into());
+    }
+    let tools = shell::target_directory()?.join("tools");
+    let program = tools
+        .join("bin")
+        .join(format!("cargo-deny{}", env::consts::EXE_SUFFIX));
+    if shell::answers(&program, &["--version"]) {
+        return Ok(program);
+    }
+    terminal::step(&format!(
+        "Building cargo-deny {CARGO_DENY}: once, three minutes on two cores"
+    ));
+    // Its build folder is a fixed one, so that an interrupted build goes on where it was.
+    let build = tools.join("build");
+    let mut install = shell::cargo([
+        "install",
+        "--quiet",
+        "--locked",
+        "cargo-deny",
+        "--version",
+        CARGO_DENY,
+        "--root",
+    ]);
+    install.arg(&tools).arg("--target-dir").arg(&build);
+    shell::run(&mut install)?;
+    std::fs::remove_dir_all(&build).with_context(|| format!("clearing {}", build.display()))?;
+    Ok(program)
+}

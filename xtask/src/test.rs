@@ -1,0 +1,223 @@
+//! `cargo xtask test`: installs what the tests need, then runs every suite. What CI runs, on two cores without a GPU.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Mutex;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use crate::parts::{self, Count, Part};
+use crate::{model, shell, terminal, totals, vulkan};
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  cargo xtask test                          everything, as CI does
+  cargo xtask test --filter staging         the tests whose names contain `staging`
+  cargo xtask test --part doctests          one part, after what it needs")]
+pub(crate) struct Options {
+    /// Run only the tests whose names contain this
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Run only this part, after what it needs; may be repeated
+    #[arg(long, value_name = "NAME")]
+    part: Vec<String>,
+}
+
+/// What `cargo xtask test` runs, in order.
+const PARTS: &[Part<Run>] = &[
+    Part {
+        name: "vulkan",
+        about: "a Vulkan device and the validation layer",
+        prepares: true,
+        run: vulkan_ready,
+    },
+    Part {
+        name: "model",
+        about: "the demo's model, in the cache",
+        prepares: true,
+        run: model_ready,
+    },
+    Part {
+        name: "suites",
+        about: "every test of every crate",
+        prepares: false,
+        run: suites,
+    },
+    Part {
+        name: "doctests",
+        about: "every example in the documentation",
+        prepares: false,
+        run: doctests,
+    },
+    Part {
+        name: "examples",
+        about: "every example program runs",
+        prepares: false,
+        run: examples,
+    },
+];
+
+/// What the parts share.
+struct Run {
+    filter: Option<String>,
+    model: Option<PathBuf>,
+}
+
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    let mut run = Run {
+        filter: options.filter.clone(),
+        model: None,
+    };
+    let summary = parts::run_all(PARTS, &options.part, &mut run)?;
+    let count = &summary.count;
+    let ran_none = summary.good && count.passed == 0;
+    if ran_none {
+        terminal::warning("no test ran, and that is a failure");
+    }
+    // The plain line that a CI service can read, whatever the test runner was.
+    let skipped = if count.skipped > 0 {
+        format!(", {} skipped", count.skipped)
+    } else {
+        String::new()
+    };
+    println!("{} passed, {} failed{skipped}", count.passed, count.failed);
+    Ok(summary.good && !ran_none)
+}
+
+fn vulkan_ready(_: &mut Run) -> Result<Count> {
+    let tidegate = shell::build_tidegate("dev")?;
+    let devices = match vulkan::devices(&tidegate) {
+        Ok(found) => {
+            let devices = vulkan::ensure_device(found, &tidegate, true)?;
+            devices
+                .into_iter()
+                .map(|device| device.name)
+                .collect::<Vec<_>>()
+                .join(", ")
+        }
+        // A broken program is what the tests below are for.
+        Err(error) => {
+            terminal::warning(&format!("{error:#}; going on, to see what the tests say"));
+            "devices not known".to_owned()
+        }
+    };
+    let layer = if cfg!(target_os = "linux") {
+        vulkan::ensure_validation_layer()?
+    } else {
+        "validation layer not looked for"
+    };
+    Ok(Count::remark(format!("{devices}; {layer}")))
+}
+
+fn model_ready(run: &mut Run) -> Result<Count> {
+    let path = model::ensure()?;
+    let remark = path.display().to_string();
+    run.model = Some(path);
+    Ok(Count::remark(remark))
+}
+
+/// The environment that every test may count on.
+fn prepared(mut command: Command, run: &Run) -> Command {
+    // Lavapipe then works on the calling thread: steadier, and faster for small kernels.
+    command.env("LP_NUM_THREADS", "0");
+    if let Some(model) = &run.model {
+        command.env("TIDEGATE_MODEL", model);
+    }
+    command
+}
+
+fn suites(run: &mut Run) -> Result<Count> {
+    let (arguments, reader): (&[&str], totals::Reader) = if shell::cargo_has("nextest") {
+        (
+            &[
+                "nextest",
+                "run",
+                "--workspace",
+                "--no-fail-fast",
+                "--no-tests",
+                "pass",
+            ],
+            totals::nextest,
+        )
+    } else {
+        (
+            &[
+                "test",
+                "--workspace",
+                "--lib",
+                "--bins",
+                "--tests",
+                "--no-fail-fast",
+            ],
+            totals::libtest,
+        )
+    };
+    let mut command = prepared(shell::cargo(arguments), run);
+    command.args(&run.filter);
+    counted(&mut command, reader)
+}
+
+fn doctests(run: &mut Run) -> Result<Count> {
+    let mut command = prepared(
+        shell::cargo(["test", "--workspace", "--doc", "--no-fail-fast"]),
+        run,
+    );
+    command.args(&run.filter);
+    counted(&mut command, totals::libtest)
+}
+
+/// Runs a test runner and reads its totals. A run that fails without a failed test did not build, or died.
+fn counted(command: &mut Command, reader: totals::Reader) -> Result<Count> {
+    let count = Mutex::new(Count::default());
+    let status = shell::run_watched(command, &|line| {
+        if let (Some(found), Ok(mut count)) = (reader(line), count.lock()) {
+            count.add(&found);
+        }
+    })?;
+    let count = count
+        .into_inner()
+        .map_err(|_| anyhow::anyhow!("the count of tests was lost"))?;
+    if !status.success() && count.failed == 0 {
+        bail!("`{}` failed ({status})", shell::shown(command));
+    }
+    Ok(count)
+}
+
+/// Runs each example program without arguments. A failed one does not hide the next.
+fn examples(run: &mut Run) -> Result<Count> {
+    shell::run(&mut shell::cargo(["build", "--workspace", "--examples"]))?;
+    let metadata = shell::metadata()?;
+    let mut count = Count::default();
+    for package in metadata["packages"]
+        .as_array()
+        .context("cargo metadata lists no packages")?
+    {
+        for target in package["targets"].as_array().into_iter().flatten() {
+            let is_example = target["kind"]
+                .as_array()
+                .is_some_and(|kinds| kinds.iter().any(|kind| kind == "example"));
+            let (Some(package), Some(name)) = (package["name"].as_str(), target["name"].as_str())
+            else {
+                continue;
+            };
+            if !is_example
+                || run
+                    .filter
+                    .as_ref()
+                    .is_some_and(|filter| !name.contains(filter.as_str()))
+            {
+                continue;
+            }
+            let command = shell::cargo(["run", "--quiet", "--package", package, "--example", name]);
+            match shell::run(&mut prepared(command, run)) {
+                Ok(()) => count.passed += 1,
+                Err(error) => {
+                    terminal::error(&error);
+                    count.failed += 1;
+                }
+            }
+        }
+    }
+    Ok(count)
+}
