@@ -7,7 +7,7 @@ use crate::command::{MemoryId, PipelineId, Ticket};
 use crate::kernel::{Code, Kernel};
 
 /// What memory is for, from which a backend picks its heap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MemoryKind {
     /// What kernels work on. Visible to the host too where the device has such memory and it costs kernels nothing.
     Device,

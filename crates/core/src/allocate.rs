@@ -1,0 +1,279 @@
+//! Device memory: allocated once, used again when no work needs it, given back when it runs short.
+
+use std::fmt;
+
+use crate::command::{MemoryId, Region, Ticket};
+use crate::context::{Context, Shared, State};
+use crate::device::{Device, DeviceError, MemoryKind};
+use crate::error::Error;
+use crate::memory::{Row, capacity};
+use crate::policy::{Cause, Limits};
+
+/// Device memory that belongs to its holder. Dropping it never waits and never submits: the bytes are used again only
+/// after the last work that touches them is complete.
+pub struct Memory<D: Device> {
+    pub(crate) context: Context<D>,
+    pub(crate) id: MemoryId,
+    bytes: u64,
+}
+
+impl<D: Device> Memory<D> {
+    /// Size in bytes, as asked for.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The context that it belongs to.
+    pub fn context(&self) -> &Context<D> {
+        &self.context
+    }
+
+    /// Names `bytes` bytes from `offset` on.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`].
+    pub fn region(&self, offset: u64, bytes: u64) -> Result<Region, Error> {
+        match offset.checked_add(bytes) {
+            Some(end) if end <= self.bytes => Ok(Region {
+                memory: self.id,
+                offset,
+                bytes,
+            }),
+            _ => Err(Error::OutOfRange {
+                offset,
+                bytes,
+                size: self.bytes,
+            }),
+        }
+    }
+}
+
+impl<D: Device> fmt::Debug for Memory<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("id", &self.id)
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<D: Device> Drop for Memory<D> {
+    fn drop(&mut self) {
+        let shared = &self.context.0;
+        let mut state = shared.state();
+        let Some(row) = state.memory.row(self.id) else {
+            return;
+        };
+        let capacity = row.capacity;
+        state.memory.cache(self.id);
+        state.counters.memory_bytes -= capacity;
+        state.counters.cached_bytes += capacity;
+        let excess = state.counters.cached_bytes;
+        if state.lost.is_some() {
+            shared.trim(&mut state, u64::MAX);
+        } else if excess > shared.limits.cached_bytes_max {
+            let excess = excess - shared.limits.cached_bytes_max;
+            shared.trim(&mut state, excess);
+        }
+    }
+}
+
+/// Waits for the device that one allocation may make before it gives up. Each wait ends with at least one more submission complete.
+const WAITS_MAX: u32 = 64;
+
+impl<D: Device> Context<D> {
+    /// Allocates memory whose content is unspecified: it may be what an earlier holder left there.
+    ///
+    /// Freed memory of about the same size is used again once its last work is complete. When memory runs short, completed work is retired, freed memory is given
+    /// back to the system, and as a last resort the oldest work that holds freed memory is waited for.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::TooManyAllocations`], [`Error::OutOfMemory`], [`Error::Lost`].
+    pub fn allocate(&self, bytes: u64, kind: MemoryKind) -> Result<Memory<D>, Error> {
+        let allowed = self.capabilities().allocation_bytes_max;
+        let size = match capacity(bytes) {
+            Some(size) if bytes <= allowed => size.min(allowed.max(256)),
+            _ => {
+                return Err(Error::TooLarge {
+                    requested: bytes,
+                    allowed,
+                });
+            }
+        };
+        let mut waits = 0;
+        loop {
+            if let Some(id) = self.0.allocate_now(size, kind)? {
+                return Ok(Memory {
+                    context: self.clone(),
+                    id,
+                    bytes,
+                });
+            }
+            let oldest = self.0.state().oldest_freed();
+            match oldest {
+                Some(ticket) if waits < WAITS_MAX => {
+                    waits += 1;
+                    self.0.submit(ticket.queue, ticket.value, Cause::Memory)?;
+                    self.0.state().counters.stalls += 1;
+                    self.0.wait_submitted(ticket)?;
+                }
+                _ => return Err(self.0.state().out_of_memory(bytes, &self.0.limits)),
+            }
+        }
+    }
+}
+
+impl<D: Device> Shared<D> {
+    /// Allocates without waiting; `None` if memory is short.
+    pub(crate) fn allocate_now(
+        &self,
+        size: u64,
+        kind: MemoryKind,
+    ) -> Result<Option<MemoryId>, Error> {
+        let mut state = self.state();
+        state.check_lost()?;
+        if let Some(id) = self.reuse(&mut state, size, kind)? {
+            return Ok(Some(id));
+        }
+        let most = self.limits.memory_bytes_max;
+        let most = most.min(self.device.capabilities().memory_bytes);
+        let used = state.counters.memory_bytes + state.counters.cached_bytes;
+        let excess = used.saturating_add(size).saturating_sub(most);
+        if excess > 0 && self.trim(&mut state, excess) < excess {
+            return Ok(None);
+        }
+        let allocations_max = self.device.capabilities().allocations_max;
+        if state.memory.live >= allocations_max && self.trim(&mut state, 1) == 0 {
+            return Err(Error::TooManyAllocations {
+                allowed: allocations_max,
+            });
+        }
+        for _ in 0..2 {
+            let id = state.memory.reserve();
+            // Counted before the lock is given up, so that several threads together stay inside the limit.
+            state.counters.memory_bytes += size;
+            drop(state);
+            let short = self.device.memory_available().is_some_and(|it| it < size);
+            let made = if short {
+                Err(DeviceError::OutOfMemory)
+            } else {
+                self.device.allocate(id, size, kind)
+            };
+            state = self.state();
+            match made {
+                Ok(host) => {
+                    let row = Row {
+                        capacity: size,
+                        kind,
+                        host,
+                        uses: Vec::new(),
+                        host_busy: 0,
+                    };
+                    state.memory.insert(id, row);
+                    state.counters.allocations += 1;
+                    state.note_memory_peak();
+                    return Ok(Some(id));
+                }
+                Err(error) => {
+                    state.memory.remove(id);
+                    state.counters.memory_bytes -= size;
+                    if error != DeviceError::OutOfMemory {
+                        return Err(state.note(error));
+                    }
+                }
+            }
+            if self.trim(&mut state, u64::MAX) == 0 {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes freed memory of the same size whose last work is complete.
+    fn reuse(
+        &self,
+        state: &mut State,
+        size: u64,
+        kind: MemoryKind,
+    ) -> Result<Option<MemoryId>, Error> {
+        let Some(id) = state.memory.oldest_cached(kind, size) else {
+            return Ok(None);
+        };
+        if !state.unused(id) {
+            for queue in 0..state.lanes.len() {
+                self.poll(state, queue as u32)?;
+            }
+            if !state.unused(id) {
+                return Ok(None);
+            }
+        }
+        state.memory.take_cached(kind, size);
+        if let Some(row) = state.memory.row_mut(id) {
+            row.uses.clear();
+        }
+        state.counters.cached_bytes -= size;
+        state.counters.memory_bytes += size;
+        Ok(Some(id))
+    }
+
+    /// Gives freed memory that no work uses back to the system until `excess` bytes are gone; returns how many are.
+    fn trim(&self, state: &mut State, excess: u64) -> u64 {
+        let State {
+            memory,
+            lanes,
+            lost,
+            ..
+        } = state;
+        let mut freed = 0;
+        let gone = memory.drain_cached(|row| {
+            let unused = row
+                .before(true)
+                .all(|(queue, value)| value <= lanes[queue as usize].completed);
+            let pick = freed < excess && (unused || lost.is_some());
+            freed += if pick { row.capacity } else { 0 };
+            pick
+        });
+        for id in gone {
+            state.memory.remove(id);
+            self.device.free(id);
+        }
+        state.counters.cached_bytes -= freed;
+        freed
+    }
+}
+
+impl State {
+    /// Whether no work that is not complete touches an allocation.
+    fn unused(&self, id: MemoryId) -> bool {
+        let region = Region {
+            memory: id,
+            offset: 0,
+            bytes: 0,
+        };
+        self.idle(region, true)
+    }
+
+    /// The next ticket whose completion frees some memory.
+    fn oldest_freed(&self) -> Option<Ticket> {
+        self.memory
+            .all_cached()
+            .filter_map(|id| self.memory.row(id))
+            .flat_map(|row| row.before(true))
+            .filter(|(queue, value)| *value > self.lane(*queue).completed)
+            .min_by_key(|(_, value)| *value)
+            .map(|(queue, value)| Ticket { queue, value })
+    }
+
+    pub(crate) fn out_of_memory(&self, requested: u64, limits: &Limits) -> Error {
+        Error::OutOfMemory {
+            requested,
+            in_use: self.counters.memory_bytes,
+            allowed: limits.memory_bytes_max,
+        }
+    }
+
+    fn note_memory_peak(&mut self) {
+        let now = self.counters.memory_bytes + self.counters.cached_bytes;
+        self.counters.memory_peak = self.counters.memory_peak.max(now);
+    }
+}

@@ -1,0 +1,84 @@
+//! Events: points in a stream's work that other streams and the host can wait for.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::command::Ticket;
+use crate::context::Context;
+use crate::device::Device;
+use crate::error::Error;
+
+/// A point in a stream's work. Clones are handles to the same event, for any thread. An event never recorded is complete, as in CUDA.
+pub struct Event<D: Device> {
+    context: Context<D>,
+    ticket: Arc<Mutex<Option<Ticket>>>,
+}
+
+impl<D: Device> Clone for Event<D> {
+    fn clone(&self) -> Self {
+        Self {
+            context: self.context.clone(),
+            ticket: Arc::clone(&self.ticket),
+        }
+    }
+}
+
+impl<D: Device> fmt::Debug for Event<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("ticket", &self.ticket())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<D: Device> Context<D> {
+    /// A new event, complete until it is recorded.
+    pub fn event(&self) -> Event<D> {
+        Event {
+            context: self.clone(),
+            ticket: Arc::default(),
+        }
+    }
+}
+
+impl<D: Device> Event<D> {
+    /// Whether the work that it marks is complete. Never waits and never submits.
+    ///
+    /// # Errors
+    /// [`Error::Lost`].
+    pub fn is_complete(&self) -> Result<bool, Error> {
+        let Some(ticket) = self.ticket() else {
+            return Ok(true);
+        };
+        let shared = &self.context.0;
+        let mut state = shared.state();
+        if ticket.value <= state.lane(ticket.queue).completed {
+            return Ok(true);
+        }
+        shared.poll(&mut state, ticket.queue)?;
+        Ok(ticket.value <= state.lane(ticket.queue).completed)
+    }
+
+    /// Waits until the work that it marks is complete, and submits it first if it is still held back.
+    ///
+    /// # Errors
+    /// [`Error::Stalled`] if the device makes no progress; [`Error::SubmissionOutOfMemory`]; [`Error::Lost`].
+    pub fn synchronize(&self) -> Result<(), Error> {
+        match self.ticket() {
+            Some(ticket) => self.context.0.wait(ticket),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn context(&self) -> &Context<D> {
+        &self.context
+    }
+
+    pub(crate) fn ticket(&self) -> Option<Ticket> {
+        *self.ticket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set(&self, ticket: Ticket) {
+        *self.ticket.lock().unwrap_or_else(PoisonError::into_inner) = Some(ticket);
+    }
+}

@@ -1,0 +1,102 @@
+//! One queue's side of the context: the batch being recorded, those in flight, and the staging ring.
+
+use std::collections::VecDeque;
+
+use crate::batch::Batch;
+use crate::command::{MemoryId, Stages};
+use crate::hazard::Hazards;
+use crate::policy::{InFlight, Pending};
+use crate::ring::Ring;
+
+/// A queue. Streams that share it record into the same pending batch, in the order of their calls, so that the ticket of recorded
+/// work is known before it is submitted and ordering among them needs no further thought.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    /// The pending batch, whose ticket will be `taken + 1`.
+    pub(crate) batch: Batch,
+    pub(crate) hazards: Hazards,
+    pub(crate) pending: Pending,
+    /// Value of the last batch taken for submission.
+    pub(crate) taken: u64,
+    /// Value of the last batch that the device accepted.
+    pub(crate) submitted: u64,
+    /// Value known to be complete.
+    pub(crate) completed: u64,
+    /// Stages that any batch so far ran in.
+    pub(crate) ran: Stages,
+    /// Submitted batches, kept to name their kernels after a fault and to use their memory again.
+    pub(crate) in_flight: VecDeque<(u64, Batch)>,
+    pub(crate) spare: Vec<Batch>,
+    pub(crate) ring: Ring,
+    pub(crate) ring_memory: Option<MemoryId>,
+    /// Streams that use this queue.
+    pub(crate) streams: u32,
+}
+
+impl Lane {
+    pub(crate) fn new(staging_bytes: u64) -> Self {
+        Self {
+            batch: Batch::default(),
+            hazards: Hazards::default(),
+            pending: Pending::default(),
+            taken: 0,
+            submitted: 0,
+            completed: 0,
+            ran: Stages::NONE,
+            in_flight: VecDeque::new(),
+            spare: Vec::new(),
+            ring: Ring::new(staging_bytes),
+            ring_memory: None,
+            streams: 0,
+        }
+    }
+
+    /// Value that the pending batch's ticket will have.
+    pub(crate) fn next_value(&self) -> u64 {
+        self.taken + 1
+    }
+
+    /// Value of the last work recorded, pending or not.
+    pub(crate) fn last_value(&self) -> u64 {
+        self.taken + u64::from(!self.batch.is_empty())
+    }
+
+    pub(crate) fn in_flight(&self) -> InFlight {
+        InFlight {
+            batches: u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX),
+            commands_last: self.in_flight.back().map_or(0, |(_, batch)| {
+                u32::try_from(batch.commands.len()).unwrap_or(u32::MAX)
+            }),
+        }
+    }
+
+    /// Takes the pending batch out, with its opening barrier, and starts an empty one.
+    pub(crate) fn take(&mut self) -> (u64, Batch) {
+        let empty = self.spare.pop().unwrap_or_default();
+        let mut batch = std::mem::replace(&mut self.batch, empty);
+        let stages = batch.stages();
+        if !self.ran.is_empty() {
+            batch.opening.before = self.ran;
+            batch.opening.after = stages;
+        }
+        self.ran = self.ran.union(stages);
+        self.hazards.reset();
+        self.pending = Pending::default();
+        self.taken += 1;
+        (self.taken, batch)
+    }
+
+    /// Takes back what tickets up to `completed` held.
+    pub(crate) fn complete(&mut self, completed: u64) {
+        self.completed = self.completed.max(completed);
+        while let Some((value, _)) = self.in_flight.front()
+            && *value <= self.completed
+        {
+            if let Some((_, mut batch)) = self.in_flight.pop_front() {
+                batch.clear();
+                self.spare.push(batch);
+            }
+        }
+        self.ring.release(self.completed);
+    }
+}

@@ -1,0 +1,339 @@
+//! A stream: work in the order of the calls, let through together.
+
+use std::fmt;
+
+use crate::command::{Command, Launch, Region, Stages, Ticket};
+use crate::context::{Context, State};
+use crate::device::{Device, MemoryKind};
+use crate::error::{Error, LaunchProblem};
+use crate::event::Event;
+use crate::kernel::{Kernel, ScalarPlace};
+use crate::pipeline::Pipeline;
+use crate::policy::{Cause, Policy};
+
+/// Where a stream's work stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Some of it is recorded and not yet submitted.
+    Pending,
+    /// All of it is submitted and some is not complete.
+    InFlight,
+    /// All of it is complete.
+    Idle,
+}
+
+/// The arguments of a launch: buffers in the order of the kernel's bindings, and its block of scalars.
+#[derive(Clone, Copy, Debug)]
+pub struct Arguments<'a> {
+    /// One region a binding.
+    pub regions: &'a [Region],
+    /// The whole block of scalars, or nothing if the kernel takes none.
+    pub scalars: &'a [u8],
+    /// Whether bindings may share bytes although one is written. The caller then answers for what the kernel's invocations do to each other.
+    pub aliasing: bool,
+}
+
+/// Commands that take effect in the order recorded.
+///
+/// A stream belongs to one thread at a time and may move between threads. Recording never waits for the device, unless a limit of
+/// [`Limits`](crate::Limits) is reached, and then only for the oldest work that makes room. Dropping a stream submits what is pending and does not wait.
+pub struct Stream<D: Device> {
+    pub(crate) context: Context<D>,
+    pub(crate) queue: u32,
+    pub(crate) policy: Policy,
+    /// Value of the last work recorded here.
+    pub(crate) last: u64,
+    faults_seen: u64,
+}
+
+impl<D: Device> fmt::Debug for Stream<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream")
+            .field("queue", &self.queue)
+            .field("policy", &self.policy)
+            .field("last", &self.last)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<D: Device> Drop for Stream<D> {
+    fn drop(&mut self) {
+        // An error is kept by the context: whoever waits for this work gets it.
+        let _ = self.context.0.submit(self.queue, self.last, Cause::Flush);
+        self.context.0.state().lane_mut(self.queue).streams -= 1;
+    }
+}
+
+impl<D: Device> Context<D> {
+    /// A new stream, on the queue that the fewest streams use.
+    ///
+    /// # Errors
+    /// [`Error::Lost`].
+    pub fn stream(&self, policy: Policy) -> Result<Stream<D>, Error> {
+        let mut state = self.0.state();
+        state.check_lost()?;
+        let faults_seen = state.faults;
+        let lanes = state.lanes.iter_mut().enumerate();
+        let (queue, lane) = lanes
+            .min_by_key(|(_, it)| it.streams)
+            .ok_or(Error::Unsupported("the device has no queue"))?;
+        lane.streams += 1;
+        Ok(Stream {
+            context: self.clone(),
+            queue: queue as u32,
+            policy,
+            last: 0,
+            faults_seen,
+        })
+    }
+}
+
+impl<D: Device> Stream<D> {
+    /// The context that it belongs to.
+    pub fn context(&self) -> &Context<D> {
+        &self.context
+    }
+
+    /// The policy that cuts this stream's batches.
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// Changes the policy for what is recorded from now on.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
+    /// Records a kernel launch over `grid` workgroups.
+    ///
+    /// # Errors
+    /// [`Error::Launch`] says what the kernel's interface or the device does not allow. [`Error::ForeignDevice`]; [`Error::Lost`]; [`Error::Failed`]
+    /// reports an earlier failure once.
+    pub fn launch(
+        &mut self,
+        pipeline: &Pipeline<D>,
+        grid: [u32; 3],
+        arguments: Arguments<'_>,
+    ) -> Result<(), Error> {
+        if !pipeline.context.same(&self.context) {
+            return Err(Error::ForeignDevice { what: "kernel" });
+        }
+        let kernel = pipeline.shared_kernel();
+        check(kernel, self.context.capabilities(), grid, arguments).map_err(|problem| {
+            Error::Launch {
+                kernel: kernel.name.clone(),
+                problem,
+            }
+        })?;
+        report_fault(&mut self.faults_seen, &self.context.0.state())?;
+        let accesses = arguments
+            .regions
+            .iter()
+            .zip(&kernel.bindings)
+            .map(|(region, binding)| (*region, binding.access.writes()));
+        let block = match kernel.scalars.as_ref().map(|it| it.place) {
+            Some(ScalarPlace::Uniform { .. }) => Some(arguments.scalars),
+            _ => None,
+        };
+        let (mut state, block) = match block {
+            None => (self.context.0.ready(self.queue, accesses.clone())?, None),
+            Some(bytes) => {
+                let align = self.context.capabilities().uniform_align;
+                let (state, region) =
+                    self.context
+                        .0
+                        .stage(self.queue, accesses.clone(), bytes, align)?;
+                (state, Some(region))
+            }
+        };
+        self.last = state.record(self.queue, Stages::COMPUTE, accesses, |batch| {
+            let regions = arguments.regions.iter().copied().chain(block);
+            let scalars = if block.is_none() {
+                arguments.scalars
+            } else {
+                &[]
+            };
+            Command::Launch(Launch {
+                pipeline: pipeline.id,
+                bindings: batch.push_regions(regions),
+                scalars: batch.push_data(scalars),
+                grid,
+            })
+        });
+        state.counters.dispatches += 1;
+        self.context.0.after(state, self.queue, self.policy)
+    }
+
+    /// Submits what is pending, and does not wait.
+    ///
+    /// # Errors
+    /// [`Error::SubmissionOutOfMemory`] keeps the work for the next try; [`Error::Lost`]; [`Error::Failed`].
+    pub fn flush(&mut self) -> Result<(), Error> {
+        report_fault(&mut self.faults_seen, &self.context.0.state())?;
+        self.context.0.submit(self.queue, self.last, Cause::Flush)
+    }
+
+    /// Where the stream's work stands, without waiting and without submitting.
+    ///
+    /// # Errors
+    /// [`Error::Lost`]; [`Error::Failed`].
+    pub fn query(&mut self) -> Result<Status, Error> {
+        let shared = &self.context.0;
+        let mut state = shared.state();
+        shared.poll(&mut state, self.queue)?;
+        report_fault(&mut self.faults_seen, &state)?;
+        let lane = state.lane(self.queue);
+        Ok(if self.last > lane.submitted {
+            Status::Pending
+        } else if self.last > lane.completed {
+            Status::InFlight
+        } else {
+            Status::Idle
+        })
+    }
+
+    /// Submits what is pending and waits until all of this stream's work is complete.
+    ///
+    /// # Errors
+    /// [`Error::Stalled`] if the device makes no progress; [`Error::SubmissionOutOfMemory`]; [`Error::Lost`]; [`Error::Failed`].
+    pub fn synchronize(&mut self) -> Result<(), Error> {
+        let ticket = Ticket {
+            queue: self.queue,
+            value: self.last,
+        };
+        self.context.0.wait(ticket)?;
+        report_fault(&mut self.faults_seen, &self.context.0.state())
+    }
+
+    /// Records an event: it is complete once everything recorded here so far is. Recording it again moves it.
+    ///
+    /// # Errors
+    /// [`Error::ForeignDevice`].
+    pub fn record(&mut self, event: &Event<D>) -> Result<(), Error> {
+        if !event.context().same(&self.context) {
+            return Err(Error::ForeignDevice { what: "event" });
+        }
+        event.set(Ticket {
+            queue: self.queue,
+            value: self.last,
+        });
+        Ok(())
+    }
+
+    /// Makes everything recorded here from now on come after the event's work. An event that was never recorded is complete. The event's work is submitted first
+    /// if it is still held back, so that nothing ever waits for what has not been let through.
+    ///
+    /// # Errors
+    /// [`Error::ForeignDevice`]; [`Error::SubmissionOutOfMemory`]; [`Error::Lost`]; [`Error::Failed`].
+    pub fn wait(&mut self, event: &Event<D>) -> Result<(), Error> {
+        if !event.context().same(&self.context) {
+            return Err(Error::ForeignDevice { what: "event" });
+        }
+        report_fault(&mut self.faults_seen, &self.context.0.state())?;
+        match event.ticket() {
+            Some(ticket) => self.context.0.wait_on_queue(self.queue, ticket),
+            None => Ok(()),
+        }
+    }
+
+    /// Reports a failed submission to this stream, once.
+    pub(crate) fn report_fault(&mut self, state: &State) -> Result<(), Error> {
+        report_fault(&mut self.faults_seen, state)
+    }
+
+    /// Checks that memory belongs to this stream's device.
+    pub(crate) fn check_owner(&self, owner: &Context<D>) -> Result<(), Error> {
+        if owner.same(&self.context) {
+            Ok(())
+        } else {
+            Err(Error::ForeignDevice { what: "buffer" })
+        }
+    }
+
+    /// Memory that the device writes and the host reads.
+    pub(crate) fn readback(&self, bytes: u64) -> Result<crate::Memory<D>, Error> {
+        self.context.allocate(bytes, MemoryKind::Readback)
+    }
+}
+
+fn report_fault(seen: &mut u64, state: &State) -> Result<(), Error> {
+    state.check_lost()?;
+    match &state.fault {
+        Some(fault) if *seen < state.faults => {
+            *seen = state.faults;
+            Err(Error::Failed(std::sync::Arc::clone(fault)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks a launch against the kernel's interface and the device's limits.
+fn check(
+    kernel: &Kernel,
+    device: &crate::Capabilities,
+    grid: [u32; 3],
+    arguments: Arguments<'_>,
+) -> Result<(), LaunchProblem> {
+    if (0..3).any(|axis| grid[axis] == 0 || grid[axis] > device.grid_max[axis]) {
+        return Err(LaunchProblem::Grid {
+            given: grid,
+            allowed: device.grid_max,
+        });
+    }
+    let regions = arguments.regions;
+    if regions.len() != kernel.bindings.len() {
+        return Err(LaunchProblem::BufferCount {
+            expected: kernel.bindings.len(),
+            given: regions.len(),
+        });
+    }
+    let block = kernel.scalars.as_ref().map_or(0, |it| it.bytes);
+    if arguments.scalars.len() != block as usize {
+        return Err(LaunchProblem::ScalarBytes {
+            expected: block,
+            given: arguments.scalars.len(),
+        });
+    }
+    for (at, (region, binding)) in regions.iter().zip(&kernel.bindings).enumerate() {
+        let (align, most) = if binding.uniform {
+            (device.uniform_align, device.uniform_bytes_max)
+        } else {
+            (device.binding_align, device.binding_bytes_max)
+        };
+        let name = || binding.name.clone();
+        if region.bytes < binding.bytes_min.max(1) {
+            return Err(LaunchProblem::TooShort {
+                binding: name(),
+                needed: binding.bytes_min.max(1),
+                given: region.bytes,
+            });
+        }
+        if region.bytes > most {
+            return Err(LaunchProblem::TooLong {
+                binding: name(),
+                allowed: most,
+                given: region.bytes,
+            });
+        }
+        if region.offset % align != 0 {
+            return Err(LaunchProblem::Misaligned {
+                binding: name(),
+                align,
+                given: region.offset,
+            });
+        }
+        if arguments.aliasing {
+            continue;
+        }
+        for (other, earlier) in regions[..at].iter().zip(&kernel.bindings) {
+            let written = binding.access.writes() || earlier.access.writes();
+            if written && region.overlaps(other) {
+                return Err(LaunchProblem::Aliased {
+                    first: earlier.name.clone(),
+                    second: name(),
+                });
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,462 @@
+//! Uploads, downloads, copies and fills.
+
+use std::fmt;
+use std::sync::MutexGuard;
+
+use crate::allocate::Memory;
+use crate::command::{Command, MemoryId, Region, Stages, Ticket};
+use crate::context::{Context, Shared, State};
+use crate::device::{Device, MemoryKind};
+use crate::error::Error;
+use crate::memory::capacity;
+use crate::policy::Cause;
+use crate::stream::Stream;
+
+/// Largest upload whose bytes travel inside the batch: what `vkCmdUpdateBuffer` may take is 65,536, but beyond a page the ring is cheaper.
+const INLINE_BYTES_MAX: usize = 4096;
+/// Larger copies in place do not hold the state meanwhile.
+const LOCKED_BYTES_MAX: u64 = 64 << 10;
+/// Largest piece of an upload through the ring.
+const CHUNK_BYTES_MAX: u64 = 1 << 20;
+
+/// Bytes on their way from the device. Dropping it unread is fine.
+pub struct Download<D: Device> {
+    context: Context<D>,
+    bytes: u64,
+    source: Source<D>,
+}
+
+enum Source<D: Device> {
+    /// The buffer was idle: its bytes were read at once.
+    Read(Vec<u8>),
+    /// A copy in memory that the host can read, complete with its ticket.
+    Copied {
+        memory: Memory<D>,
+        ticket: Ticket,
+        /// Failed submissions when it was recorded: a later failure may have spoilt it.
+        faults: u64,
+    },
+}
+
+impl<D: Device> fmt::Debug for Download<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Download")
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<D: Device> Download<D> {
+    /// Number of bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether [`Self::wait`] would return at once. Never waits and never submits.
+    ///
+    /// # Errors
+    /// [`Error::Lost`].
+    pub fn is_complete(&self) -> Result<bool, Error> {
+        let Source::Copied { ticket, .. } = &self.source else {
+            return Ok(true);
+        };
+        let shared = &self.context.0;
+        let mut state = shared.state();
+        shared.poll(&mut state, ticket.queue)?;
+        Ok(ticket.value <= state.lane(ticket.queue).completed)
+    }
+
+    /// Waits for this copy's own submission, not for the whole stream, and returns the bytes as they were when it was recorded.
+    ///
+    /// # Errors
+    /// [`Error::Stalled`], [`Error::SubmissionOutOfMemory`], [`Error::Lost`]; [`Error::Failed`] if a submission failed before the copy was seen complete:
+    /// no bytes are returned that it may have spoilt.
+    pub fn wait(self) -> Result<Vec<u8>, Error> {
+        let (memory, ticket, faults) = match self.source {
+            Source::Read(bytes) => return Ok(bytes),
+            Source::Copied {
+                memory,
+                ticket,
+                faults,
+            } => (memory, ticket, faults),
+        };
+        let shared = &self.context.0;
+        shared.wait(ticket)?;
+        let state = shared.state();
+        if let Some(fault) = &state.fault
+            && faults != state.faults
+        {
+            return Err(Error::Failed(std::sync::Arc::clone(fault)));
+        }
+        drop(state);
+        let mut bytes = vec![0; usize_of(self.bytes)];
+        let read = shared.device.read(memory.id, 0, &mut bytes);
+        read.map_err(|it| shared.state().note(it))?;
+        Ok(bytes)
+    }
+}
+
+impl<D: Device> Stream<D> {
+    /// Copies `data` to `offset` of `target`. The slice has been read when the call returns.
+    ///
+    /// An idle buffer that the host can write is written in place; up to 4 KiB travel in the batch; the rest goes through the staging ring, which
+    /// waits for the oldest upload when it is full.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`], [`Error::ForeignDevice`], [`Error::Misaligned`] on devices with a copy alignment; [`Error::OutOfMemory`] if the ring cannot be allocated; [`Error::Lost`];
+    /// [`Error::Failed`]. After an error part of a large upload may have been recorded.
+    pub fn upload(&mut self, target: &Memory<D>, offset: u64, data: &[u8]) -> Result<(), Error> {
+        self.check_owner(target.context())?;
+        let region = target.region(offset, data.len() as u64)?;
+        if data.is_empty() {
+            return Ok(());
+        }
+        let shared = std::sync::Arc::clone(&self.context.0);
+        let mut state = shared.state();
+        self.report_fault(&state)?;
+        state.counters.cpu_to_gpu += 1;
+        if shared.usable_in_place(&mut state, region, true)? {
+            state.counters.bytes_direct += region.bytes;
+            return shared.copy_in_place(state, region, |device| {
+                device.write(region.memory, region.offset, data)
+            });
+        }
+        drop(state);
+        self.check_align("upload", &[region.offset, region.bytes])?;
+        if data.len() <= INLINE_BYTES_MAX && region.offset % 4 == 0 && data.len().is_multiple_of(4)
+        {
+            let access = std::iter::once((region, true));
+            let mut state = shared.ready(self.queue, access.clone())?;
+            self.last = state.record(self.queue, Stages::TRANSFER, access, |batch| {
+                Command::Upload {
+                    target: region,
+                    data: batch.push_data(data),
+                }
+            });
+            state.counters.blits += 1;
+            state.counters.bytes_inline += region.bytes;
+            return shared.after(state, self.queue, self.policy);
+        }
+        self.upload_staged(region, data)
+    }
+
+    fn upload_staged(&mut self, region: Region, data: &[u8]) -> Result<(), Error> {
+        let shared = std::sync::Arc::clone(&self.context.0);
+        let chunk = (shared.limits.staging_bytes / 4).min(CHUNK_BYTES_MAX);
+        let mut offset = region.offset;
+        for piece in data.chunks(usize_of(chunk)) {
+            let target = Region {
+                memory: region.memory,
+                offset,
+                bytes: piece.len() as u64,
+            };
+            offset = target.end();
+            let access = std::iter::once((target, true));
+            let (mut state, source) = shared.stage(self.queue, access.clone(), piece, 16)?;
+            self.last = state.record(self.queue, Stages::TRANSFER, access, |_| Command::Copy {
+                source,
+                target,
+            });
+            state.counters.blits += 1;
+            shared.after(state, self.queue, self.policy)?;
+        }
+        Ok(())
+    }
+
+    /// Starts to copy `bytes` bytes from `offset` of `source` to the host, as they are at this point of the stream.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`], [`Error::ForeignDevice`], [`Error::Misaligned`] on devices with a copy alignment; [`Error::OutOfMemory`] for the memory that the host reads; [`Error::Lost`];
+    /// [`Error::Failed`].
+    pub fn download(
+        &mut self,
+        source: &Memory<D>,
+        offset: u64,
+        bytes: u64,
+    ) -> Result<Download<D>, Error> {
+        self.check_owner(source.context())?;
+        let region = source.region(offset, bytes)?;
+        let context = self.context.clone();
+        let shared = &context.0;
+        let mut state = shared.state();
+        self.report_fault(&state)?;
+        state.counters.gpu_to_cpu += 1;
+        if bytes == 0 || shared.usable_in_place(&mut state, region, false)? {
+            state.counters.bytes_direct += bytes;
+            let mut data = vec![0; usize_of(bytes)];
+            if bytes > 0 {
+                shared.copy_in_place(state, region, |device| {
+                    device.read(region.memory, region.offset, &mut data)
+                })?;
+            } else {
+                drop(state);
+            }
+            return Ok(Download {
+                context,
+                bytes,
+                source: Source::Read(data),
+            });
+        }
+        drop(state);
+        self.check_align("download", &[region.offset, region.bytes])?;
+        let memory = self.readback(bytes)?;
+        let target = memory.region(0, bytes)?;
+        let accesses = [(region, false), (target, true)].into_iter();
+        let mut state = shared.ready(self.queue, accesses.clone())?;
+        let faults = state.faults;
+        self.last = state.record(self.queue, Stages::TRANSFER, accesses, |_| Command::Copy {
+            source: region,
+            target,
+        });
+        state.counters.blits += 1;
+        state.counters.bytes_readback += bytes;
+        let ticket = Ticket {
+            queue: self.queue,
+            value: self.last,
+        };
+        shared.after(state, self.queue, self.policy)?;
+        Ok(Download {
+            context: self.context.clone(),
+            bytes,
+            source: Source::Copied {
+                memory,
+                ticket,
+                faults,
+            },
+        })
+    }
+
+    /// Copies `bytes` bytes between two buffers of the same device.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`], [`Error::OverlappingCopy`], [`Error::ForeignDevice`], [`Error::Misaligned`] on devices with a copy alignment; [`Error::Lost`]; [`Error::Failed`].
+    pub fn copy(
+        &mut self,
+        source: &Memory<D>,
+        source_offset: u64,
+        target: &Memory<D>,
+        target_offset: u64,
+        bytes: u64,
+    ) -> Result<(), Error> {
+        self.check_owner(source.context())?;
+        self.check_owner(target.context())?;
+        let source = source.region(source_offset, bytes)?;
+        let target = target.region(target_offset, bytes)?;
+        if bytes == 0 {
+            return Ok(());
+        }
+        if source.overlaps(&target) {
+            return Err(Error::OverlappingCopy);
+        }
+        self.check_align("copy", &[source.offset, target.offset, bytes])?;
+        let shared = std::sync::Arc::clone(&self.context.0);
+        let accesses = [(source, false), (target, true)].into_iter();
+        let mut state = shared.ready(self.queue, accesses.clone())?;
+        self.report_fault(&state)?;
+        self.last = state.record(self.queue, Stages::TRANSFER, accesses, |_| Command::Copy {
+            source,
+            target,
+        });
+        state.counters.blits += 1;
+        state.counters.gpu_to_gpu += 1;
+        shared.after(state, self.queue, self.policy)
+    }
+
+    /// Repeats `pattern` over `bytes` bytes from `offset` of `target`.
+    ///
+    /// # Errors
+    /// [`Error::SizeMismatch`] if `bytes` is no multiple of the pattern or the pattern is empty; [`Error::OutOfRange`], [`Error::ForeignDevice`], [`Error::Misaligned`] on devices
+    /// with a copy alignment; [`Error::Lost`]; [`Error::Failed`]. After an error part of a fill that goes through the staging ring may have been recorded.
+    pub fn fill(
+        &mut self,
+        target: &Memory<D>,
+        offset: u64,
+        bytes: u64,
+        pattern: &[u8],
+    ) -> Result<(), Error> {
+        self.check_owner(target.context())?;
+        let region = target.region(offset, bytes)?;
+        if pattern.is_empty() || !bytes.is_multiple_of(pattern.len() as u64) {
+            return Err(Error::SizeMismatch {
+                what: "fill",
+                expected: pattern.len() as u64,
+                given: bytes,
+            });
+        }
+        if bytes == 0 {
+            return Ok(());
+        }
+        let word = match *pattern {
+            [a] => Some([a; 4]),
+            [a, b] => Some([a, b, a, b]),
+            [a, b, c, d] => Some([a, b, c, d]),
+            _ => None,
+        };
+        let Some(word) = word.filter(|_| offset.is_multiple_of(4) && bytes.is_multiple_of(4))
+        else {
+            return self.fill_staged(region, pattern);
+        };
+        let shared = std::sync::Arc::clone(&self.context.0);
+        let access = std::iter::once((region, true));
+        let mut state = shared.ready(self.queue, access.clone())?;
+        self.report_fault(&state)?;
+        self.last = state.record(self.queue, Stages::TRANSFER, access, |_| Command::Fill {
+            target: region,
+            pattern: u32::from_ne_bytes(word),
+        });
+        state.counters.blits += 1;
+        shared.after(state, self.queue, self.policy)
+    }
+
+    /// What no device fills by itself goes up as data.
+    fn fill_staged(&mut self, region: Region, pattern: &[u8]) -> Result<(), Error> {
+        self.check_align("fill", &[region.offset, region.bytes])?;
+        let most = (self.context.0.limits.staging_bytes / 4).min(CHUNK_BYTES_MAX);
+        let repeats = usize_of(most.min(region.bytes)) / pattern.len();
+        let data = pattern.repeat(repeats.max(1));
+        let mut rest = region;
+        while rest.bytes > 0 {
+            let piece = usize_of(rest.bytes).min(data.len());
+            self.upload_staged(rest, &data[..piece])?;
+            rest.offset += piece as u64;
+            rest.bytes -= piece as u64;
+        }
+        Ok(())
+    }
+
+    fn check_align(&self, what: &'static str, numbers: &[u64]) -> Result<(), Error> {
+        let align = self.context.capabilities().copy_align;
+        match numbers.iter().find(|it| **it % align != 0) {
+            None => Ok(()),
+            Some(given) => Err(Error::Misaligned {
+                what,
+                given: *given,
+                align,
+            }),
+        }
+    }
+}
+
+impl<D: Device> Shared<D> {
+    /// Whether the host may write (or read) these bytes right now: it can reach them, and no work that is not complete is in the way.
+    fn usable_in_place(
+        &self,
+        state: &mut State,
+        region: Region,
+        write: bool,
+    ) -> Result<bool, Error> {
+        let reachable = state
+            .memory
+            .row(region.memory)
+            .is_some_and(|row| if write { row.host.write } else { row.host.read });
+        if !self.limits.direct || !reachable {
+            return Ok(false);
+        }
+        if !state.idle(region, write) {
+            let queues: Vec<u32> = match state.memory.row(region.memory) {
+                Some(row) => row.uses.iter().map(|it| it.queue).collect(),
+                None => Vec::new(),
+            };
+            for queue in queues {
+                self.poll(state, queue)?;
+            }
+        }
+        Ok(state.idle(region, write))
+    }
+
+    fn copy_in_place(
+        &self,
+        state: MutexGuard<'_, State>,
+        region: Region,
+        copy: impl FnOnce(&D) -> Result<(), crate::DeviceError>,
+    ) -> Result<(), Error> {
+        if region.bytes <= LOCKED_BYTES_MAX {
+            let mut state = state;
+            return copy(&self.device).map_err(|it| state.note(it));
+        }
+        self.in_place(state, region, copy)
+            .map_err(|it| self.state().note(it))
+    }
+
+    /// Puts `data` into the queue's staging ring for the next command, and returns the state ready to record it. When the ring is full it waits for the oldest upload.
+    pub(crate) fn stage(
+        &self,
+        queue: u32,
+        accesses: impl Iterator<Item = (Region, bool)> + Clone,
+        data: &[u8],
+        align: u64,
+    ) -> Result<(MutexGuard<'_, State>, Region), Error> {
+        let bytes = data.len() as u64;
+        loop {
+            let mut state = self.ready(queue, accesses.clone())?;
+            let Some(memory) = state.lane(queue).ring_memory else {
+                drop(state);
+                self.allocate_ring(queue)?;
+                continue;
+            };
+            let lane = state.lane_mut(queue);
+            let value = lane.next_value();
+            let mut offset = lane.ring.reserve(bytes, align, value);
+            if offset.is_none() {
+                self.poll(&mut state, queue)?;
+                offset = state.lane_mut(queue).ring.reserve(bytes, align, value);
+            }
+            if let Some(offset) = offset {
+                let used = state.lane(queue).ring.used();
+                state.counters.staging_peak = state.counters.staging_peak.max(used);
+                state.counters.bytes_staged += bytes;
+                let written = self.device.write(memory, offset, data);
+                written.map_err(|it| state.note(it))?;
+                let region = Region {
+                    memory,
+                    offset,
+                    bytes,
+                };
+                return Ok((state, region));
+            }
+            let Some(oldest) = state.lane(queue).ring.oldest() else {
+                return Err(Error::TooLarge {
+                    requested: bytes,
+                    allowed: self.limits.staging_bytes,
+                });
+            };
+            if oldest > state.lane(queue).last_value() {
+                // Staged for a command that was then not recorded: nothing will read it.
+                state.lane_mut(queue).ring.release(oldest);
+                continue;
+            }
+            state.counters.stalls += 1;
+            drop(state);
+            self.submit(queue, oldest, Cause::Memory)?;
+            self.wait_submitted(Ticket {
+                queue,
+                value: oldest,
+            })?;
+        }
+    }
+
+    /// Allocates a queue's staging ring when it is first needed.
+    fn allocate_ring(&self, queue: u32) -> Result<(), Error> {
+        let bytes = self.limits.staging_bytes;
+        let size = capacity(bytes).unwrap_or(bytes);
+        let Some(id): Option<MemoryId> = self.allocate_now(size, MemoryKind::Upload)? else {
+            return Err(self.state().out_of_memory(bytes, &self.limits));
+        };
+        let mut state = self.state();
+        let lane = state.lane_mut(queue);
+        if lane.ring_memory.is_none() {
+            lane.ring_memory = Some(id);
+            return Ok(());
+        }
+        // Another thread was faster; keep this one for the next request of its size.
+        state.memory.cache(id);
+        state.counters.memory_bytes -= size;
+        state.counters.cached_bytes += size;
+        Ok(())
+    }
+}
+
+/// A size that fits the address space: it is that of a slice, or of memory that the host can map.
+fn usize_of(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
