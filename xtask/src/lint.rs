@@ -18,7 +18,7 @@ use crate::{shell, terminal, tidy};
   cargo xtask lint --part tidy              the project's own rules only")]
 pub(crate) struct Options {
     /// Run only this part; may be repeated
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = parts::names(PARTS))]
     part: Vec<String>,
 }
 
@@ -57,7 +57,7 @@ const PARTS: &[Part<()>] = &[
 ];
 
 pub(crate) fn run(options: &Options) -> Result<bool> {
-    let summary = parts::run_all(PARTS, &options.part, &mut ())?;
+    let summary = parts::run_all(PARTS, &options.part, &mut ());
     println!(
         "{}",
         if summary.good {
@@ -95,14 +95,16 @@ fn component(subcommand: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// The program and the library are both named `tidegate`, and their pages would overwrite each other in one run. The
+/// library comes last: its pages are the ones to keep.
 fn docs(_: &mut ()) -> Result<Count> {
-    let mut command = shell::cargo([
-        "doc",
-        "--workspace",
-        "--no-deps",
-        "--document-private-items",
-    ]);
-    shell::run(command.env("RUSTDOCFLAGS", "-D warnings"))?;
+    for packages in [
+        ["--package", "tidegate-cli"].as_slice(),
+        &["--workspace", "--exclude", "tidegate-cli"],
+    ] {
+        let mut command = shell::cargo(["doc", "--no-deps", "--document-private-items"]);
+        shell::run(command.args(packages).env("RUSTDOCFLAGS", "-D warnings"))?;
+    }
     Ok(Count::default())
 }
 
@@ -121,7 +123,14 @@ fn deny(_: &mut ()) -> Result<Count> {
             .current_dir(shell::root());
         command
     };
-    shell::run(&mut command(&["check", "bans", "licenses", "sources"]))?;
+    shell::run(&mut command(&[
+        "check",
+        "--hide-inclusion-graph",
+        "bans",
+        "licenses",
+        "sources",
+    ]))
+    .context("`cargo tree --invert CRATE` shows where a crate comes from")?;
     if let Err(error) = fetch_advisories(command(&["fetch", "db"])) {
         terminal::warning(&format!(
             "the advisories were NOT run: their database cannot be reached ({error:#})"

@@ -32,10 +32,10 @@ use clap::{Parser, Subcommand};
     about = "Every chore of the project has one door"
 )]
 #[command(after_help = "Examples:
-  cargo xtask demo                          generate text with a real model, on whatever Vulkan device is here
-  cargo xtask test --filter hazards         run the tests whose names contain `hazards`
-  cargo xtask lint --part tidy              run one check only
-  cargo xtask bench --dispatches 1000       time a chain of dependent dispatches")]
+  cargo xtask demo                      generate text with a real model
+  cargo xtask test --filter hazards     the tests whose names contain `hazards`
+  cargo xtask lint --part tidy          one check only
+  cargo xtask bench --dispatches 1000   time a chain of dependent dispatches")]
 struct Options {
     #[command(subcommand)]
     chore: Chore,
