@@ -64,7 +64,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let mut command = generate(&tidegate, &model, options, &stats.0);
     run_program(&mut command)?;
     let batched = stats.read()?;
-    println!();
+    terminal::print("");
     terminal::step(
         "Once more with one submission for every dispatch, as runtimes did before batching",
     );
@@ -75,10 +75,10 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             .stdout(Stdio::null()),
     )?;
     let each = stats.read()?;
-    println!("\n{}", table(&batched, &each)?);
+    terminal::print(&format!("\n{}", table(&batched, &each)?));
     let used = batched["device"].as_str().unwrap_or_default();
     if let Some(remark) = software_remark(&devices, used) {
-        println!("\n{remark}");
+        terminal::print(&format!("\n{remark}"));
     }
     if batched["token_ids"] != each["token_ids"] {
         bail!("the two runs gave different tokens, and must not: this is a defect in Tidegate");
@@ -187,9 +187,9 @@ fn software_remark(devices: &[Device], used: &str) -> Option<String> {
     let device = devices.iter().find(|device| device.name == used)?;
     device.software.then(|| {
         format!(
-            "This ran on a software device: {used} is the CPU playing a GPU, so it is slow, and most of the time is\n\
-             arithmetic that batching cannot shorten. On a GPU the arithmetic takes a fraction of that, the cost of\n\
-             submitting is what remains, and batching buys more."
+            "This ran on a software device ({used}): the CPU plays the GPU, and most of the time\n\
+             is arithmetic that batching cannot shorten. On a GPU the arithmetic takes a fraction of\n\
+             that, what remains is the cost of submitting, and batching buys more."
         )
     })
 }

@@ -58,14 +58,11 @@ const PARTS: &[Part<()>] = &[
 
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let summary = parts::run_all(PARTS, &options.part, &mut ());
-    println!(
-        "{}",
-        if summary.good {
-            "lint: clean"
-        } else {
-            "lint: FAILED"
-        }
-    );
+    terminal::print(if summary.good {
+        "lint: clean"
+    } else {
+        "lint: FAILED"
+    });
     Ok(summary.good)
 }
 

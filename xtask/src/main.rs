@@ -3,10 +3,6 @@
 //! Progress goes to standard error; what was asked for goes to standard output. Exit status: 0 done, 1 failed, 2 wrong
 //! usage.
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::print_stdout,
-    reason = "a program that talks to a person; no library prints"
-)]
 
 mod bench;
 mod demo;

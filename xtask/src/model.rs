@@ -98,7 +98,9 @@ fn cache_folder() -> Result<PathBuf> {
 fn is_verified(path: &Path) -> Result<bool> {
     let bytes = match fs::metadata(path) {
         Ok(metadata) => metadata.len(),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {
+            return Ok(false);
+        }
         Err(error) => return Err(error).with_context(|| path.display().to_string()),
     };
     let difference = if bytes == BYTES {
@@ -243,17 +245,22 @@ fn python_with_pip() -> Result<&'static str> {
     Ok(python)
 }
 
-/// Runs the command while the bytes in `folder` move a bar. Its own output comes back in the error only.
+/// Runs the command while the bytes in `folder` move a bar. Its own words come back in the error only.
 fn watch(command: &mut Command, folder: &Path, name: &str, bytes_total: u64) -> Result<()> {
-    let log_path = folder.join("log");
-    let log = File::create(&log_path)?;
     command
         .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log);
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     let mut child = command
         .spawn()
         .with_context(|| format!("`{}` did not start", shell::shown(command)))?;
+    // Not into a file: on a full disk there would be no words.
+    let stderr = child.stderr.take();
+    let words = thread::spawn(move || {
+        stderr
+            .and_then(|pipe| io::read_to_string(pipe).ok())
+            .unwrap_or_default()
+    });
     let mut meter = Meter::new(name, bytes_total);
     let status = loop {
         if let Some(status) = child.try_wait()? {
@@ -266,8 +273,10 @@ fn watch(command: &mut Command, folder: &Path, name: &str, bytes_total: u64) -> 
     if status.success() {
         return Ok(());
     }
-    let log = fs::read_to_string(&log_path).unwrap_or_default();
-    bail!("{name} the model failed: {}", explained(&log))
+    bail!(
+        "{name} the model failed: {}",
+        explained(&words.join().unwrap_or_default())
+    )
 }
 
 /// The size of all files below the folder. Files come and go meanwhile; that is not an error.
@@ -305,7 +314,7 @@ fn explained(log: &str) -> String {
         "ProxyError",
     ];
     if log.contains("No space left on device") {
-        format!("the disk is full; it takes 200 MB for a moment ({last})")
+        "the disk is full; it takes 200 MB for a moment".to_owned()
     } else if network.iter().any(|sign| log.contains(sign)) {
         format!(
             "the package index cannot be reached; check the network and pip's settings ({last})"

@@ -121,8 +121,8 @@ fn print_table(rows: &[Row], took: Duration) {
         .max()
         .unwrap_or(0)
         .max(5);
-    println!();
-    println!("{:width$}  seconds  result", "part");
+    terminal::print("");
+    terminal::print(&format!("{:width$}  seconds  result", "part"));
     for row in rows {
         let result = if row.is_good() {
             style("ok").green()
@@ -130,13 +130,13 @@ fn print_table(rows: &[Row], took: Duration) {
             style("FAILED").red().bold()
         };
         let details = row.outcome.as_ref().map(described).unwrap_or_default();
-        println!(
+        terminal::print(&format!(
             "{:width$}  {:>7.1}  {result}{details}",
             row.name,
             row.took.as_secs_f64()
-        );
+        ));
     }
-    println!("{:width$}  {:>7.1}", "total", took.as_secs_f64());
+    terminal::print(&format!("{:width$}  {:>7.1}", "total", took.as_secs_f64()));
 }
 
 fn described(count: &Count) -> String {

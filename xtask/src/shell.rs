@@ -100,26 +100,27 @@ pub(crate) fn run_watched(
         .with_context(|| format!("`{}` did not start", shown(command)))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     thread::scope(|scope| {
-        let other =
-            scope.spawn(|| stderr.map_or(Ok(()), |pipe| pass_on(pipe, &mut io::stderr(), on_line)));
-        stdout.map_or(Ok(()), |pipe| pass_on(pipe, &mut io::stdout(), on_line))?;
-        other
-            .join()
-            .map_err(|_| io::Error::other("the thread that reads the output died"))?
-    })
-    .context("passing the output on")?;
+        scope.spawn(|| stderr.map(|pipe| pass_on(pipe, &mut io::stderr(), on_line)));
+        if let Some(pipe) = stdout {
+            pass_on(pipe, &mut io::stdout(), on_line);
+        }
+    });
     Ok(child.wait()?)
 }
 
-fn pass_on(pipe: impl Read, to: &mut dyn Write, on_line: &(dyn Fn(&str) + Sync)) -> io::Result<()> {
+/// To the end of the pipe, even if nobody reads what is passed on: the command must not stall.
+fn pass_on(pipe: impl Read, to: &mut dyn Write, on_line: &(dyn Fn(&str) + Sync)) {
     let mut reader = BufReader::new(pipe);
     let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line)? > 0 {
-        to.write_all(&line)?;
+    while reader
+        .read_until(b'\n', &mut line)
+        .is_ok_and(|bytes| bytes > 0)
+    {
+        let _ = to.write_all(&line);
         on_line(&console::strip_ansi_codes(&String::from_utf8_lossy(&line)));
         line.clear();
     }
-    to.flush()
+    let _ = to.flush();
 }
 
 /// Whether the program answers `arguments` with success. Its output is thrown away.

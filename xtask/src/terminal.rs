@@ -1,30 +1,46 @@
 //! What a person sees: steps, notes, errors and progress. Colours and moving bars appear on a terminal only.
 
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use console::style;
 use indicatif::{ProgressBar, ProgressStyle};
 
+/// A line that was asked for, to standard output. A reader that went away is no reason to stop, here and below.
+pub(crate) fn print(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// Names the step that starts now.
 pub(crate) fn step(text: &str) {
-    eprintln!(
+    tell(&format!(
         "{} {}",
         style("==>").for_stderr().green().bold(),
         style(text).for_stderr().bold()
-    );
+    ));
 }
 
 /// A line of plain information.
 pub(crate) fn note(text: &str) {
-    eprintln!("    {text}");
+    tell(&format!("    {text}"));
 }
 
 pub(crate) fn warning(text: &str) {
-    eprintln!("{} {text}", style("warning:").for_stderr().yellow().bold());
+    tell(&format!(
+        "{} {text}",
+        style("warning:").for_stderr().yellow().bold()
+    ));
 }
 
 pub(crate) fn error(error: &anyhow::Error) {
-    eprintln!("{} {error:#}", style("error:").for_stderr().red().bold());
+    tell(&format!(
+        "{} {error:#}",
+        style("error:").for_stderr().red().bold()
+    ));
 }
 
 /// 98362432 becomes "98.4 MB".

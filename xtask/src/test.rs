@@ -81,7 +81,10 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     } else {
         String::new()
     };
-    println!("{} passed, {} failed{skipped}", count.passed, count.failed);
+    terminal::print(&format!(
+        "{} passed, {} failed{skipped}",
+        count.passed, count.failed
+    ));
     Ok(summary.good && !ran_none)
 }
 

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::parts::Count;
-use crate::shell;
+use crate::{shell, terminal};
 
 mod rules;
 
@@ -56,7 +56,7 @@ pub(crate) fn run() -> Result<Count> {
     }
     findings.extend(rules::stale_exceptions(&tracked));
     for Finding { path, line, text } in &findings {
-        eprintln!("    {path}:{line}: {text}");
+        terminal::note(&format!("{path}:{line}: {text}"));
     }
     if !findings.is_empty() {
         bail!("{} findings in {checked} files", findings.len());
