@@ -1,0 +1,95 @@
+//! One queue: its submissions in flight, its timeline, and how far the host has been told.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::fault::Stall;
+use crate::order::QueueOrder;
+use crate::task::Work;
+
+/// Tickets, and commands of each stage, that are remembered once they are over. It bounds memory in long runs.
+const REMEMBERED: usize = 1024;
+
+/// A submission that is not complete.
+pub(crate) struct Flight {
+    pub(crate) work: Arc<Work>,
+    /// What must be done for it to be complete.
+    pub(crate) clock: Clock,
+    /// Polls after which it runs even if nobody waits.
+    pub(crate) patience: u32,
+}
+
+/// Where a command stands: its submission's value and its index there.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin {
+    pub(crate) value: u64,
+    pub(crate) index: usize,
+}
+
+/// One queue of the device.
+pub(crate) struct Queue {
+    pub(crate) order: QueueOrder,
+    /// Value of the last submission.
+    pub(crate) submitted: u64,
+    /// Value of the last that is complete.
+    pub(crate) complete: u64,
+    /// Value of the last that the host knows to be complete.
+    pub(crate) told: u64,
+    pub(crate) flights: VecDeque<Flight>,
+    pub(crate) stall: Option<Stall>,
+    /// What each recent ticket stands for.
+    tickets: VecDeque<(u64, Clock)>,
+    /// Per stage, where the recent commands stand, and how many older ones are forgotten.
+    origins: [(u32, VecDeque<Origin>); 2],
+    /// Per stage, commands that are done although an earlier one is not.
+    pub(crate) ahead: [BTreeSet<u32>; 2],
+}
+
+impl Queue {
+    pub(crate) fn new(index: usize) -> Self {
+        Self {
+            order: QueueOrder::new(index),
+            submitted: 0,
+            complete: 0,
+            told: 0,
+            flights: VecDeque::new(),
+            stall: None,
+            tickets: VecDeque::new(),
+            origins: Default::default(),
+            ahead: Default::default(),
+        }
+    }
+
+    pub(crate) fn note_ticket(&mut self, value: u64, clock: Clock) {
+        self.submitted = value;
+        self.tickets.push_back((value, clock));
+        while self.tickets.len() > REMEMBERED && self.tickets[0].0 < self.told {
+            self.tickets.pop_front();
+        }
+    }
+
+    pub(crate) fn note_command(&mut self, stage: usize, origin: Origin) {
+        let (forgotten, kept) = &mut self.origins[stage];
+        kept.push_back(origin);
+        if kept.len() > REMEMBERED {
+            kept.pop_front();
+            *forgotten += 1;
+        }
+    }
+
+    /// What the last ticket up to `value` stands for. For a forgotten one it is the oldest that is remembered, which stands
+    /// for a little more.
+    pub(crate) fn clock_of(&self, value: u64) -> Clock {
+        let index = self.tickets.partition_point(|it| it.0 <= value);
+        let found = self.tickets.get(index.saturating_sub(1));
+        found.map_or(Clock::ZERO, |it| it.1)
+    }
+
+    /// Where command `number` of `stage` stands, if that is remembered.
+    pub(crate) fn origin(&self, stage: usize, number: u32) -> Option<Origin> {
+        let (forgotten, kept) = &self.origins[stage];
+        let index = number.checked_sub(forgotten + 1)?;
+        kept.get(index as usize).copied()
+    }
+}
