@@ -22,8 +22,17 @@ impl Module {
     /// Most bytes of WGSL that are parsed: 1 MiB.
     pub const WGSL_BYTES_MAX: usize = 1 << 20;
 
+    /// Deepest nesting of an expression, where each operator of `a + a + a` and each `else if` is a level too.
+    pub const WGSL_DEPTH_MAX: usize = 400;
+
+    /// Most declarations at the scope of a module. naga follows one to the next that it names by recursion.
+    pub const WGSL_DECLARATIONS_MAX: usize = 2000;
+
     /// Most words of SPIR-V that are read: 4 Mi, or 16 MiB.
     pub const SPIRV_WORDS_MAX: usize = 1 << 22;
+
+    /// Most entry points in one module. Each is cut out of the whole, so that the work grows with both.
+    pub const KERNELS_MAX: usize = 1024;
 
     /// Parses and validates [WGSL](https://www.w3.org/TR/WGSL/).
     ///

@@ -12,7 +12,7 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{ShaderStage, front::wgsl};
 
 use crate::error::chain;
-use crate::{Kernel, ShaderError};
+use crate::{Kernel, Module, ShaderError};
 
 /// A parsed source, the values of its constants, and each of its kernels cut out of it.
 #[derive(Clone, Debug)]
@@ -47,6 +47,14 @@ impl Source {
     pub(crate) fn parse(text: &str) -> Result<Self, ShaderError> {
         depth::check(text)?;
         let module = wgsl::parse_str(text).map_err(|error| ShaderError::parse(&error, text))?;
+        let (have, max) = (module.entry_points.len() as u64, Module::KERNELS_MAX as u64);
+        if have > max {
+            return Err(ShaderError::TooLarge {
+                what: "the number of entry points",
+                have,
+                max,
+            });
+        }
         let info = Validator::new(ValidationFlags::all(), capabilities())
             .validate(&module)
             .map_err(|error| ShaderError::invalid(&error, text))?;

@@ -28,14 +28,20 @@ fn writers_give_what_they_gave_before() {
             expected.insert(path);
         }
     }
-    assert!(wrong.is_empty(), "these differ; UPDATE_GOLDEN=1 rewrites them: {wrong:#?}");
+    assert!(
+        wrong.is_empty(),
+        "these differ; UPDATE_GOLDEN=1 rewrites them: {wrong:#?}"
+    );
     assert!(expected.len() > 40, "only {} golden files", expected.len());
     let stale: Vec<PathBuf> = ["kernel", "msl", "spv"]
         .iter()
         .flat_map(|folder| files(&root.join("out").join(folder)))
         .filter(|path| !expected.contains(path))
         .collect();
-    assert!(stale.is_empty(), "no kernel gives these files any more: {stale:#?}");
+    assert!(
+        stale.is_empty(),
+        "no kernel gives these files any more: {stale:#?}"
+    );
 }
 
 /// Paths below `tests/out` with the text each should have.
@@ -43,9 +49,18 @@ fn golden(stem: &str, module: &Module) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for kernel in module.kernels() {
         let name = &kernel.name;
-        all.push((format!("kernel/{stem}.{name}.txt"), format!("{kernel:#?}\n")));
-        for (bounds_checks, suffix) in [(BoundsChecks::Checked, ""), (BoundsChecks::Unchecked, ".unchecked")] {
-            let options = SpirvOptions { debug_names: true, ..SpirvOptions::new(bounds_checks) };
+        all.push((
+            format!("kernel/{stem}.{name}.txt"),
+            format!("{kernel:#?}\n"),
+        ));
+        for (bounds_checks, suffix) in [
+            (BoundsChecks::Checked, ""),
+            (BoundsChecks::Unchecked, ".unchecked"),
+        ] {
+            let options = SpirvOptions {
+                debug_names: true,
+                ..SpirvOptions::new(bounds_checks)
+            };
             let text = module.spirv_text(name, &options).unwrap();
             all.push((format!("spv/{stem}.{name}{suffix}.spvasm"), text + "\n"));
 
@@ -54,14 +69,20 @@ fn golden(stem: &str, module: &Module) -> Vec<(String, String)> {
                 "// {} {:?}\n// scalars {:?}\n// sizes {:?}\n// threadgroup {:?}\n",
                 msl.entry_point, msl.buffers, msl.scalars_slot, msl.sizes, msl.threadgroup_bytes
             );
-            all.push((format!("msl/{stem}.{name}{suffix}.metal"), slots + &msl.source));
+            all.push((
+                format!("msl/{stem}.{name}{suffix}.metal"),
+                slots + &msl.source,
+            ));
         }
     }
     all
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
     paths
 }
