@@ -1,1 +1,286 @@
-//! Placeholder
+//! Tidegate on Vulkan: a [`Device`] over any driver that has Vulkan 1.2 with timeline semaphores.
+//!
+//! A batch becomes one command buffer and one submission, which signals its ticket's value on its queue's timeline semaphore.
+//! Nothing is decided here: barriers stand where the batch has them, and memory is used again when core says so.
+//!
+//! All of Tidegate's unsafe code for Vulkan is in this crate. Each block states what it relies on: a check that stands before it, a promise of
+//! [`Device`]'s contract, which core keeps, or the word of the driver.
+//!
+//! Where to look: `instance` finds devices, `support` and `features` say what one has, `device` opens it, `memory` and `pipeline` make what
+//! batches use, `command` records one, `submit` hands it over and waits.
+
+mod barrier;
+mod command;
+mod debug;
+mod descriptor;
+mod device;
+mod error;
+mod features;
+mod instance;
+mod layout;
+mod memory;
+mod pipeline;
+mod spirv;
+mod submit;
+mod support;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_core::{
+    Batch, Capabilities, Code, Device, DeviceError, HostAccess, Kernel, MemoryId, MemoryKind,
+    PipelineId, Ticket,
+};
+
+use crate::device::Logical;
+use crate::instance::Instance;
+use crate::memory::Memory;
+use crate::pipeline::Pipelines;
+use crate::submit::{Queues, Spin};
+use crate::support::Support;
+
+pub use crate::debug::ValidationLog;
+pub use crate::error::OpenError;
+pub use crate::instance::{DeviceKind, PhysicalDevice, physical_devices};
+
+/// Which device to open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Select {
+    /// The best kind there is: discrete, then integrated, virtual, and the CPU. The first of several.
+    #[default]
+    Best,
+    /// By [`PhysicalDevice::index`].
+    Index(u32),
+    /// The first whose name contains this, in any case of letters.
+    Name(String),
+}
+
+impl fmt::Display for Select {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Best => f.write_str("the best"),
+            Self::Index(index) => write!(f, "{index}"),
+            Self::Name(name) => write!(f, "{name:?}"),
+        }
+    }
+}
+
+/// Which family of queues to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueueFamily {
+    /// One without graphics where there is one. On an H100 a submission costs half as much there (7.3 us against 14.8, 2026-11).
+    #[default]
+    Compute,
+    /// One with graphics where there is one.
+    Graphics,
+}
+
+/// How to open a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Whether the validation layer watches, with its checks of synchronisation. Slow; see [`VulkanDevice::validation_log`].
+    pub validation: bool,
+    /// The family of queues.
+    pub queue_family: QueueFamily,
+    /// Queues at most.
+    pub queues_max: u32,
+    /// How long a wait asks again and again before it sleeps. Asking is quicker to notice (10 us against 40 on an H100, 2026-11) and
+    /// takes a core.
+    pub spin_ns: u64,
+    /// How long dropping the device waits for work that still runs. After that the device is abandoned, not destroyed.
+    pub drop_wait_ns: u64,
+    /// Size of the first block of device memory that allocations share: 4 MiB to 256 MiB, in steps of 4 MiB.
+    pub block_bytes_min: u64,
+    /// Size up to which further blocks grow, in the same bounds. A larger allocation has memory of its own.
+    pub block_bytes_max: u64,
+    /// Whether VK_KHR_push_descriptor may be used.
+    pub push_descriptors: bool,
+    /// Whether VK_KHR_synchronization2 may be used.
+    pub synchronization2: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            validation: false,
+            queue_family: QueueFamily::Compute,
+            queues_max: 8,
+            spin_ns: 50_000,
+            drop_wait_ns: 10_000_000_000,
+            block_bytes_min: 8 << 20,
+            block_bytes_max: 128 << 20,
+            push_descriptors: true,
+            synchronization2: true,
+        }
+    }
+}
+
+/// A Vulkan device. Dropping it waits, within a bound, for what still runs.
+pub struct VulkanDevice {
+    // Ended by hand in `drop`, which must come before the instance's end.
+    queues: Queues,
+    pipelines: Pipelines,
+    memory: Memory,
+    device: Logical,
+    support: Support,
+    capabilities: Capabilities,
+    spin: Spin,
+    drop_wait: Duration,
+    instance: Arc<Instance>,
+}
+
+impl VulkanDevice {
+    /// Opens a device.
+    ///
+    /// # Errors
+    /// There is no loader, no driver, no such device, or it lacks what is needed; each says what to do.
+    pub fn open(select: &Select, options: &Options) -> Result<Self, OpenError> {
+        let instance = Instance::new(options.validation)?;
+        let mut support = instance.choose(select)?;
+        if !options.synchronization2 {
+            support.features = support.features.without_synchronization2();
+        }
+        let family = support.family(options);
+        let device = Logical::new(&instance, &support, options, family)?;
+        let parts = Queues::new(&device, family).and_then(|queues| {
+            let rest = Pipelines::new(&device, &support).and_then(|pipelines| {
+                let memory = Memory::new(&instance.raw, &device, &support, options);
+                // SAFETY: nothing was submitted.
+                memory
+                    .inspect_err(|_| unsafe { pipelines.destroy(&device) })
+                    .map(|memory| (pipelines, memory))
+            });
+            // SAFETY: nothing was submitted.
+            rest.inspect_err(|_| unsafe { queues.destroy(&device) })
+                .map(|(pipelines, memory)| (queues, pipelines, memory))
+        });
+        // SAFETY: nothing was submitted, and what was made is destroyed.
+        let (queues, pipelines, memory) = parts.inspect_err(|_| unsafe { device.destroy() })?;
+        let capabilities = support.capabilities(options);
+        Ok(Self {
+            queues,
+            pipelines,
+            memory,
+            device,
+            spin: Spin {
+                time: Duration::from_nanos(options.spin_ns),
+                yields: capabilities.software,
+            },
+            drop_wait: Duration::from_nanos(options.drop_wait_ns),
+            support,
+            capabilities,
+            instance,
+        })
+    }
+
+    /// What the validation layer has said so far. Empty without [`Options::validation`].
+    pub fn validation_messages(&self) -> Vec<String> {
+        self.validation_log().messages()
+    }
+
+    /// The same, to be read after the device is dropped too.
+    pub fn validation_log(&self) -> ValidationLog {
+        self.instance.log()
+    }
+}
+
+impl Device for VulkanDevice {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn allocate(
+        &self,
+        id: MemoryId,
+        bytes: u64,
+        kind: MemoryKind,
+    ) -> Result<HostAccess, DeviceError> {
+        self.device.alive()?;
+        self.memory.allocate(&self.device, id, bytes, kind)
+    }
+
+    fn free(&self, id: MemoryId) {
+        self.memory.free(&self.device, id);
+    }
+
+    fn memory_available(&self) -> Option<u64> {
+        self.memory.available(&self.instance.raw)
+    }
+
+    fn write(&self, id: MemoryId, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
+        self.device.alive()?;
+        self.memory.write(&self.device, id, offset, data)
+    }
+
+    fn read(&self, id: MemoryId, offset: u64, data: &mut [u8]) -> Result<(), DeviceError> {
+        self.device.alive()?;
+        self.memory.read(&self.device, id, offset, data)
+    }
+
+    fn create_pipeline(
+        &self,
+        id: PipelineId,
+        kernel: &Kernel,
+        code: &Code,
+    ) -> Result<(), DeviceError> {
+        self.device.alive()?;
+        self.pipelines
+            .create(&self.device, &self.support, id, kernel, code)
+    }
+
+    fn destroy_pipeline(&self, id: PipelineId) {
+        self.pipelines.remove(&self.device, id);
+    }
+
+    fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {
+        self.device.alive()?;
+        self.queues
+            .submit(&self.device, &self.memory, &self.pipelines, batch, ticket)
+    }
+
+    fn completed(&self, queue: u32) -> Result<u64, DeviceError> {
+        self.device.alive()?;
+        self.queues.find(queue)?.completed(&self.device)
+    }
+
+    fn wait(&self, ticket: Ticket, timeout_ns: u64) -> Result<bool, DeviceError> {
+        self.device.alive()?;
+        let timeout = Duration::from_nanos(timeout_ns);
+        self.queues
+            .find(ticket.queue)?
+            .wait(&self.device, ticket.value, timeout, self.spin)
+    }
+}
+
+impl Drop for VulkanDevice {
+    fn drop(&mut self) {
+        // What runs on a lost device counts as over, and its objects may be destroyed (Vulkan, "Lost Device").
+        let idle = self.device.alive().is_err()
+            || self.queues.drain(&self.device, self.drop_wait)
+            || self.device.alive().is_err();
+        if idle {
+            // SAFETY: nothing runs any more. `self` is being dropped, so that no other thread has it. Each goes before what it was made from.
+            unsafe {
+                self.queues.destroy(&self.device);
+                self.pipelines.destroy(&self.device);
+                self.memory.destroy(&self.device);
+                self.device.destroy();
+            }
+        } else {
+            // Something still runs after the bound. To destroy what it uses would be undefined behaviour, and to wait on would hang, so that
+            // the device, its memory and its instance are left to the end of the process.
+            self.memory.leak();
+            std::mem::forget(Arc::clone(&self.instance));
+        }
+    }
+}
+
+impl fmt::Debug for VulkanDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VulkanDevice")
+            .field("name", &self.capabilities.name)
+            .field("queues", &self.capabilities.queues)
+            .finish_non_exhaustive()
+    }
+}

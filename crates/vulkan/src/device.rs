@@ -1,0 +1,132 @@
+//! The logical device: its functions, and whether it is lost.
+
+use std::ffi::CStr;
+use std::sync::{Arc, OnceLock};
+
+use ash::{ext, khr, vk};
+use tidegate_core::DeviceError;
+
+use crate::Options;
+use crate::error::{OpenError, is_out_of_memory, refused};
+use crate::instance::Instance;
+use crate::support::Support;
+
+/// A logical device with the functions of its extensions. Destroyed by [`Logical::destroy`].
+pub(crate) struct Logical {
+    pub(crate) raw: ash::Device,
+    pub(crate) synchronization2: Option<khr::synchronization2::Device>,
+    pub(crate) push_descriptor: Option<khr::push_descriptor::Device>,
+    pub(crate) debug: Option<ext::debug_utils::Device>,
+    fault: Option<ext::device_fault::Device>,
+    lost: OnceLock<String>,
+}
+
+impl Logical {
+    /// Makes the device with `queues` queues of `family`.
+    pub(crate) fn new(
+        instance: &Arc<Instance>,
+        support: &Support,
+        options: &Options,
+        (family, queues): (u32, u32),
+    ) -> Result<Self, OpenError> {
+        let priorities = vec![1.0; queues as usize];
+        let queue = [vk::DeviceQueueCreateInfo::default()
+            .queue_family_index(family)
+            .queue_priorities(&priorities)];
+        let names = support.extensions(options);
+        let pointers: Vec<_> = names.iter().map(|it| it.as_ptr()).collect();
+        let mut features = support.features.clone();
+        let raw = features.chain(|all| {
+            let info = vk::DeviceCreateInfo::default()
+                .queue_create_infos(&queue)
+                .enabled_extension_names(&pointers)
+                .push_next(all);
+            // SAFETY: the family and its number of queues, the extensions and the features were all reported by this physical
+            // device. VUID-VkDeviceQueueCreateInfo-queueFamilyIndex-00381, -queueCount-00382,
+            // VUID-vkCreateDevice-ppEnabledExtensionNames-01387.
+            unsafe { instance.raw.create_device(support.raw, &info, None) }
+        });
+        let raw = raw.map_err(OpenError::of("vkCreateDevice"))?;
+        let has = |name: &CStr| names.contains(&name);
+        let instance = &instance.raw;
+        Ok(Self {
+            synchronization2: has(khr::synchronization2::NAME)
+                .then(|| khr::synchronization2::Device::new(instance, &raw)),
+            push_descriptor: has(khr::push_descriptor::NAME)
+                .then(|| khr::push_descriptor::Device::new(instance, &raw)),
+            debug: options
+                .validation
+                .then(|| ext::debug_utils::Device::new(instance, &raw)),
+            fault: has(ext::device_fault::NAME)
+                .then(|| ext::device_fault::Device::new(instance, &raw)),
+            lost: OnceLock::new(),
+            raw,
+        })
+    }
+
+    /// An error if the device is lost.
+    pub(crate) fn alive(&self) -> Result<(), DeviceError> {
+        match self.lost.get() {
+            None => Ok(()),
+            Some(detail) => Err(DeviceError::Lost {
+                detail: detail.clone(),
+            }),
+        }
+    }
+
+    /// What it means that a call failed which only makes or maps something.
+    pub(crate) fn error(&self, call: &str, result: vk::Result) -> DeviceError {
+        if is_out_of_memory(result) {
+            return DeviceError::OutOfMemory;
+        }
+        let detail = format!("{call} returned {result:?} ({result})");
+        if result == vk::Result::ERROR_DEVICE_LOST {
+            let fault = self.fault().map(|it| format!(": {it}"));
+            return self.lose(detail + &fault.unwrap_or_default());
+        }
+        refused(detail)
+    }
+
+    /// What it means that a call failed which submits or waits. Anything but want of memory leaves it unknown what ran, so that the
+    /// device counts as lost.
+    pub(crate) fn submission_error(&self, call: &str, result: vk::Result) -> DeviceError {
+        match self.error(call, result) {
+            DeviceError::Refused { detail } => self.lose(detail),
+            error => error,
+        }
+    }
+
+    /// Counts the device as lost from now on. The first reason stays.
+    pub(crate) fn lose(&self, detail: String) -> DeviceError {
+        DeviceError::Lost {
+            detail: self.lost.get_or_init(|| detail).clone(),
+        }
+    }
+
+    /// What the driver says of the fault, where it can.
+    fn fault(&self) -> Option<String> {
+        let functions = self.fault.as_ref()?;
+        let call = functions.fp().get_device_fault_info_ext;
+        let mut counts = vk::DeviceFaultCountsEXT::default();
+        let mut info = vk::DeviceFaultInfoEXT::default();
+        // SAFETY: the extension and its feature are enabled and the device is lost; with no place for the details, only
+        // the description is written. VUID-vkGetDeviceFaultInfoEXT-device-07336, -pFaultCounts-07337 to -07339.
+        let result = unsafe {
+            let _ = call(self.raw.handle(), &mut counts, std::ptr::null_mut());
+            counts = vk::DeviceFaultCountsEXT::default();
+            call(self.raw.handle(), &mut counts, &mut info)
+        };
+        if result != vk::Result::SUCCESS && result != vk::Result::INCOMPLETE {
+            return None;
+        }
+        let description = info.description_as_c_str().ok()?.to_string_lossy();
+        (!description.is_empty()).then(|| description.into_owned())
+    }
+
+    /// # Safety
+    /// Nothing runs on the device any more, everything made from it is destroyed, and it is not used again.
+    pub(crate) unsafe fn destroy(&self) {
+        // SAFETY: the caller's promise. VUID-vkDestroyDevice-device-05137.
+        unsafe { self.raw.destroy_device(None) };
+    }
+}

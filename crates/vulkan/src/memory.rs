@@ -1,0 +1,523 @@
+//! Allocations: one buffer each, in memory that the sub-allocator shares out, mapped for good where the host can see it.
+
+use std::collections::HashMap;
+use std::ptr::NonNull;
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use ash::{ext, vk};
+use gpu_allocator::vulkan::{
+    Allocation, AllocationCreateDesc, AllocationScheme, Allocator, AllocatorCreateDesc,
+};
+use gpu_allocator::{AllocationError, AllocationSizes, AllocatorDebugSettings, MemoryLocation};
+use tidegate_core::{DeviceError, HostAccess, MemoryId, MemoryKind, Region};
+
+use crate::Options;
+use crate::debug;
+use crate::device::Logical;
+use crate::error::{OpenError, refused};
+use crate::support::Support;
+
+/// What every buffer may be used for.
+const USAGE: vk::BufferUsageFlags = vk::BufferUsageFlags::from_raw(
+    vk::BufferUsageFlags::STORAGE_BUFFER.as_raw()
+        | vk::BufferUsageFlags::UNIFORM_BUFFER.as_raw()
+        | vk::BufferUsageFlags::INDIRECT_BUFFER.as_raw()
+        | vk::BufferUsageFlags::TRANSFER_SRC.as_raw()
+        | vk::BufferUsageFlags::TRANSFER_DST.as_raw(),
+);
+
+/// Driver allocations left to others and to the blocks that the sub-allocator keeps when empty.
+const DRIVER_ALLOCATIONS_SPARE: usize = 16;
+
+/// The memory type for each kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Types {
+    device: u32,
+    upload: u32,
+    readback: u32,
+}
+
+impl Types {
+    /// Chooses among a device's types.
+    ///
+    /// Vulkan promises a type that is host-visible and coherent, and one that is device-local.
+    pub(crate) fn choose(memory: &vk::PhysicalDeviceMemoryProperties) -> Self {
+        use vk::MemoryPropertyFlags as Flag;
+        // Each needs a feature that is off, or is not for buffers that kernels read.
+        let unfit = Flag::PROTECTED
+            | Flag::LAZILY_ALLOCATED
+            | Flag::DEVICE_COHERENT_AMD
+            | Flag::DEVICE_UNCACHED_AMD
+            | Flag::RDMA_CAPABLE_NV;
+        let main = main_heap(memory);
+        let best = |score: &dyn Fn(Flag, u32) -> Option<u32>| {
+            (0..)
+                .zip(memory.memory_types_as_slice())
+                .filter(|(_, it)| !it.property_flags.intersects(unfit))
+                .filter_map(|(index, it): (u32, _)| {
+                    Some((score(it.property_flags, it.heap_index)?, index))
+                })
+                // The first of equals: drivers list the faster first.
+                .max_by_key(|&(score, index)| (score, std::cmp::Reverse(index)))
+                .map_or(0, |it| it.1)
+        };
+        let points =
+            |flags: Flag, flag: Flag, points: u32| u32::from(flags.contains(flag)) * points;
+        Self {
+            // Only on the main heap: a window of 256 MiB onto a discrete GPU's memory is a heap of its own, and too small.
+            device: best(&|flags, heap| {
+                (heap == main).then(|| {
+                    points(flags, Flag::DEVICE_LOCAL, 8)
+                        + points(flags, Flag::HOST_VISIBLE, 4)
+                        + points(flags, Flag::HOST_COHERENT, 2)
+                        + points(flags, Flag::HOST_CACHED, 1)
+                })
+            }),
+            // Written in order, so that write-combining does no harm; on a GPU with its own memory, not from that.
+            upload: best(&|flags, heap| {
+                flags.contains(Flag::HOST_VISIBLE).then(|| {
+                    points(flags, Flag::HOST_COHERENT, 4)
+                        + 2 * u32::from(heap == main || !flags.contains(Flag::DEVICE_LOCAL))
+                })
+            }),
+            readback: best(&|flags, heap| {
+                flags.contains(Flag::HOST_VISIBLE).then(|| {
+                    points(flags, Flag::HOST_CACHED, 8)
+                        + points(flags, Flag::HOST_COHERENT, 4)
+                        + 2 * u32::from(heap == main || !flags.contains(Flag::DEVICE_LOCAL))
+                })
+            }),
+        }
+    }
+
+    fn of(self, kind: MemoryKind) -> u32 {
+        match kind {
+            MemoryKind::Device => self.device,
+            MemoryKind::Upload => self.upload,
+            MemoryKind::Readback => self.readback,
+        }
+    }
+
+    pub(crate) fn device_is_host_visible(
+        self,
+        memory: &vk::PhysicalDeviceMemoryProperties,
+    ) -> bool {
+        memory.memory_types[self.device as usize]
+            .property_flags
+            .contains(vk::MemoryPropertyFlags::HOST_VISIBLE)
+    }
+
+    /// Size of the heap that kernels work on.
+    pub(crate) fn device_bytes(self, memory: &vk::PhysicalDeviceMemoryProperties) -> u64 {
+        let heap = memory.memory_types[self.device as usize].heap_index;
+        memory.memory_heaps[heap as usize].size
+    }
+}
+
+/// The largest heap of the device's own.
+fn main_heap(memory: &vk::PhysicalDeviceMemoryProperties) -> u32 {
+    (0..)
+        .zip(memory.memory_heaps_as_slice())
+        .filter(|(_, it)| it.flags.contains(vk::MemoryHeapFlags::DEVICE_LOCAL))
+        .max_by_key(|&(index, it): &(u32, _)| (it.size, std::cmp::Reverse(index)))
+        .map_or(0, |it| it.0)
+}
+
+/// An allocation.
+pub(crate) struct Slot {
+    pub(crate) buffer: vk::Buffer,
+    pub(crate) bytes: u64,
+    allocation: Allocation,
+    /// The first byte, if the host can see it.
+    host: Option<NonNull<u8>>,
+    coherent: bool,
+}
+
+// SAFETY: `host` points into memory that stays mapped, at the same address for every thread, until the slot is freed. All access goes
+// through `Memory::write` and `Memory::read`, which check the bounds; that no two accesses race is core's promise.
+unsafe impl Send for Slot {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Slot {}
+
+/// Slots by the index that core gave.
+#[derive(Default)]
+pub(crate) struct Slots(Vec<Option<Slot>>);
+
+impl Slots {
+    /// The buffer that holds `region`.
+    #[inline]
+    pub(crate) fn buffer(&self, region: &Region) -> Result<vk::Buffer, DeviceError> {
+        match self.0.get(region.memory.0 as usize) {
+            Some(Some(slot)) if region.end() <= slot.bytes => Ok(slot.buffer),
+            _ => Err(refused(format!("{region} lies outside any allocation"))),
+        }
+    }
+
+    fn slot(&self, id: MemoryId, offset: u64, bytes: usize) -> Result<&Slot, DeviceError> {
+        let slot = self.0.get(id.0 as usize).and_then(Option::as_ref);
+        slot.filter(|it| offset.saturating_add(bytes as u64) <= it.bytes)
+            .ok_or_else(|| {
+                refused(format!(
+                    "m{}[{offset}..+{bytes}] lies outside any allocation",
+                    id.0
+                ))
+            })
+    }
+}
+
+struct Heap {
+    allocator: Allocator,
+    /// Driver allocations, with the slots that live in each.
+    blocks: HashMap<vk::DeviceMemory, u32>,
+}
+
+/// A device's memory.
+pub(crate) struct Memory {
+    heap: Mutex<Option<Heap>>,
+    slots: RwLock<Slots>,
+    properties: vk::PhysicalDeviceMemoryProperties,
+    types: Types,
+    /// Granularity of flushes.
+    atom: u64,
+    blocks_max: usize,
+    bytes_max: u64,
+    physical: vk::PhysicalDevice,
+    budget: bool,
+}
+
+impl Memory {
+    pub(crate) fn new(
+        instance: &ash::Instance,
+        device: &Logical,
+        support: &Support,
+        options: &Options,
+    ) -> Result<Self, OpenError> {
+        let mut debug_settings = AllocatorDebugSettings::default();
+        debug_settings.log_leaks_on_shutdown = false;
+        let (least, most) = (options.block_bytes_min, options.block_bytes_max);
+        let allocator = Allocator::new(&AllocatorCreateDesc {
+            instance: instance.clone(),
+            device: device.raw.clone(),
+            physical_device: support.raw,
+            debug_settings,
+            buffer_device_address: false,
+            allocation_sizes: AllocationSizes::new(least, least)
+                .with_max_device_memblock_size(most)
+                .with_max_host_memblock_size(most),
+        })
+        .map_err(|_| OpenError::Driver {
+            call: "vkGetPhysicalDeviceMemoryProperties",
+            result: vk::Result::ERROR_UNKNOWN,
+        })?;
+        let types = Types::choose(&support.memory);
+        let driver_max = support.limits.max_memory_allocation_count as usize;
+        Ok(Self {
+            heap: Mutex::new(Some(Heap {
+                allocator,
+                blocks: HashMap::new(),
+            })),
+            slots: RwLock::default(),
+            properties: support.memory,
+            types,
+            atom: support.limits.non_coherent_atom_size.max(1),
+            blocks_max: driver_max.saturating_sub(DRIVER_ALLOCATIONS_SPARE).max(1),
+            bytes_max: support.capabilities(options).allocation_bytes_max,
+            physical: support.raw,
+            budget: support.has(ext::memory_budget::NAME),
+        })
+    }
+
+    /// Every slot, for the length of one batch's recording.
+    pub(crate) fn slots(&self) -> RwLockReadGuard<'_, Slots> {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn allocate(
+        &self,
+        device: &Logical,
+        id: MemoryId,
+        bytes: u64,
+        kind: MemoryKind,
+    ) -> Result<HostAccess, DeviceError> {
+        if bytes == 0 || bytes > self.bytes_max {
+            return Err(refused(format!(
+                "an allocation of {bytes} bytes: this device allows 1 to {}",
+                self.bytes_max
+            )));
+        }
+        let info = vk::BufferCreateInfo::default().size(bytes).usage(USAGE);
+        // SAFETY: the size is not zero and within the device's limit. VUID-VkBufferCreateInfo-size-00912.
+        let buffer = unsafe { device.raw.create_buffer(&info, None) }
+            .map_err(|result| device.error("vkCreateBuffer", result))?;
+        let slot = match self.place(device, buffer, bytes, kind) {
+            Ok(slot) => slot,
+            Err(error) => {
+                // SAFETY: made above and used by nothing. VUID-vkDestroyBuffer-buffer-00922.
+                unsafe { device.raw.destroy_buffer(buffer, None) };
+                return Err(error);
+            }
+        };
+        debug::name(device.debug.as_ref(), buffer, || format!("memory {}", id.0));
+        let access = HostAccess {
+            write: slot.host.is_some(),
+            read: slot.host.is_some()
+                && self
+                    .flags(kind)
+                    .contains(vk::MemoryPropertyFlags::HOST_CACHED),
+        };
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let index = id.0 as usize;
+        if slots.0.len() <= index {
+            slots.0.resize_with(index + 1, || None);
+        }
+        if slots.0[index].is_some() {
+            drop(slots);
+            self.release(device, slot);
+            return Err(refused(format!("memory {} exists already", id.0)));
+        }
+        slots.0[index] = Some(slot);
+        Ok(access)
+    }
+
+    pub(crate) fn free(&self, device: &Logical, id: MemoryId) {
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.0.get_mut(id.0 as usize).and_then(Option::take);
+        drop(slots);
+        if let Some(slot) = slot {
+            self.release(device, slot);
+        }
+    }
+
+    /// Finds memory for a buffer and binds it.
+    fn place(
+        &self,
+        device: &Logical,
+        buffer: vk::Buffer,
+        bytes: u64,
+        kind: MemoryKind,
+    ) -> Result<Slot, DeviceError> {
+        // SAFETY: the buffer was made on this device. VUID-vkGetBufferMemoryRequirements-buffer-parameter.
+        let needs = unsafe { device.raw.get_buffer_memory_requirements(buffer) };
+        let kind_type = 1 << self.types.of(kind);
+        if needs.memory_type_bits & kind_type == 0 {
+            return Err(refused(format!(
+                "the driver allows no buffer in the memory that {kind:?} needs"
+            )));
+        }
+        let coherent = self
+            .flags(kind)
+            .contains(vk::MemoryPropertyFlags::HOST_COHERENT);
+        let exact = vk::MemoryRequirements {
+            memory_type_bits: kind_type,
+            ..needs
+        };
+        let mut shared = exact;
+        if !coherent {
+            // A flush or an invalidation covers whole atoms, which no two allocations may share.
+            shared.alignment = shared.alignment.max(self.atom);
+            shared.size = shared.size.next_multiple_of(self.atom);
+        }
+        let mut guard = self.heap.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(heap) = guard.as_mut() else {
+            return Err(refused("the device has been dropped"));
+        };
+        if heap.blocks.len() >= self.blocks_max {
+            return Err(DeviceError::OutOfMemory);
+        }
+        let allocation = heap
+            .take(shared, AllocationScheme::GpuAllocatorManaged)
+            // No room for a whole block may still be room for this buffer.
+            .or_else(|_| heap.take(exact, AllocationScheme::DedicatedBuffer(buffer)))
+            .map_err(|error| match error {
+                AllocationError::OutOfMemory | AllocationError::FailedToMap(_) => {
+                    DeviceError::OutOfMemory
+                }
+                // vkAllocateMemory returns nothing else that a caller could act upon.
+                AllocationError::Internal(_) => DeviceError::OutOfMemory,
+                error => refused(error.to_string()),
+            })?;
+        // SAFETY: the buffer is new and unbound, and the memory came from this device with the alignment, size and type that the
+        // buffer asked for. VUID-vkBindBufferMemory-buffer-07459, -memory-01035, -memoryOffset-01036, -size-01037.
+        let bound = unsafe {
+            let memory = allocation.memory();
+            *heap.blocks.entry(memory).or_default() += 1;
+            device
+                .raw
+                .bind_buffer_memory(buffer, memory, allocation.offset())
+        };
+        if let Err(result) = bound {
+            heap.give(allocation);
+            return Err(device.error("vkBindBufferMemory", result));
+        }
+        drop(guard);
+        Ok(Slot {
+            buffer,
+            bytes,
+            host: allocation.mapped_ptr().map(NonNull::cast),
+            coherent,
+            allocation,
+        })
+    }
+
+    fn release(&self, device: &Logical, slot: Slot) {
+        // SAFETY: no submitted batch that uses the buffer can still run: core's promise, or `destroy` has waited. The slot has left the
+        // table, so that none will. VUID-vkDestroyBuffer-buffer-00922.
+        unsafe { device.raw.destroy_buffer(slot.buffer, None) };
+        let mut guard = self.heap.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(heap) = guard.as_mut() {
+            heap.give(slot.allocation);
+        }
+    }
+
+    pub(crate) fn write(
+        &self,
+        device: &Logical,
+        id: MemoryId,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<(), DeviceError> {
+        let slots = self.slots();
+        let slot = slots.slot(id, offset, data.len())?;
+        let host = slot
+            .host
+            .ok_or_else(|| refused(format!("memory {} is not host-visible", id.0)))?;
+        // SAFETY: `slot` has checked that the bytes lie inside the allocation, which stays mapped while the table is read-locked. Core
+        // promises that no batch and no other call touches them meanwhile; `data` is not device memory, which is never lent out.
+        unsafe {
+            let target = host.as_ptr().add(offset as usize);
+            std::ptr::copy_nonoverlapping(data.as_ptr(), target, data.len());
+        }
+        match self.atoms(slot, offset, data.len()) {
+            None => Ok(()),
+            // SAFETY: the range is mapped and made of whole atoms. VUID-VkMappedMemoryRange-size-00685, -offset-00687, -size-01389.
+            Some(range) => unsafe { device.raw.flush_mapped_memory_ranges(&[range]) }
+                .map_err(|result| device.error("vkFlushMappedMemoryRanges", result)),
+        }
+    }
+
+    pub(crate) fn read(
+        &self,
+        device: &Logical,
+        id: MemoryId,
+        offset: u64,
+        data: &mut [u8],
+    ) -> Result<(), DeviceError> {
+        let slots = self.slots();
+        let slot = slots.slot(id, offset, data.len())?;
+        let host = slot
+            .host
+            .ok_or_else(|| refused(format!("memory {} is not host-visible", id.0)))?;
+        if let Some(range) = self.atoms(slot, offset, data.len()) {
+            // SAFETY: as in `write`.
+            unsafe { device.raw.invalidate_mapped_memory_ranges(&[range]) }
+                .map_err(|result| device.error("vkInvalidateMappedMemoryRanges", result))?;
+        }
+        // SAFETY: as in `write`, the other way round.
+        unsafe {
+            let source = host.as_ptr().add(offset as usize);
+            std::ptr::copy_nonoverlapping(source, data.as_mut_ptr(), data.len());
+        }
+        Ok(())
+    }
+
+    /// The whole atoms around some bytes, if the memory is not coherent.
+    fn atoms(
+        &self,
+        slot: &Slot,
+        offset: u64,
+        bytes: usize,
+    ) -> Option<vk::MappedMemoryRange<'static>> {
+        if slot.coherent || bytes == 0 {
+            return None;
+        }
+        let allocation = &slot.allocation;
+        let first = allocation.offset() + offset;
+        let start = first / self.atom * self.atom;
+        // A dedicated allocation may end within an atom, but then the memory ends there too, which is allowed.
+        let end = (first + bytes as u64)
+            .next_multiple_of(self.atom)
+            .min(allocation.offset() + allocation.size());
+        // SAFETY: the handle is only named here; it lives as long as the slot.
+        let memory = unsafe { allocation.memory() };
+        Some(
+            vk::MappedMemoryRange::default()
+                .memory(memory)
+                .offset(start)
+                .size(end - start),
+        )
+    }
+
+    pub(crate) fn available(&self, instance: &ash::Instance) -> Option<u64> {
+        if !self.budget {
+            return None;
+        }
+        let mut budget = vk::PhysicalDeviceMemoryBudgetPropertiesEXT::default();
+        let mut all = vk::PhysicalDeviceMemoryProperties2::default().push_next(&mut budget);
+        // SAFETY: the device has the extension. VUID-VkPhysicalDeviceMemoryProperties2-pNext-pNext.
+        unsafe { instance.get_physical_device_memory_properties2(self.physical, &mut all) };
+        let heap = self.properties.memory_types[self.types.device as usize].heap_index as usize;
+        Some(budget.heap_budget[heap].saturating_sub(budget.heap_usage[heap]))
+    }
+
+    fn flags(&self, kind: MemoryKind) -> vk::MemoryPropertyFlags {
+        self.properties.memory_types[self.types.of(kind) as usize].property_flags
+    }
+
+    /// Gives everything back.
+    ///
+    /// # Safety
+    /// Nothing on the device runs any more, and the device still lives.
+    pub(crate) unsafe fn destroy(&self, device: &Logical) {
+        let slots =
+            std::mem::take(&mut *self.slots.write().unwrap_or_else(PoisonError::into_inner));
+        for slot in slots.0.into_iter().flatten() {
+            self.release(device, slot);
+        }
+        drop(
+            self.heap
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+    }
+
+    /// Lets go of everything without giving it back.
+    pub(crate) fn leak(&self) {
+        std::mem::forget(
+            self.heap
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+    }
+}
+
+impl Heap {
+    fn take(
+        &mut self,
+        requirements: vk::MemoryRequirements,
+        allocation_scheme: AllocationScheme,
+    ) -> Result<Allocation, AllocationError> {
+        self.allocator.allocate(&AllocationCreateDesc {
+            name: "",
+            requirements,
+            // The one type left in the requirements.
+            location: MemoryLocation::Unknown,
+            linear: true,
+            allocation_scheme,
+        })
+    }
+
+    fn give(&mut self, allocation: Allocation) {
+        // SAFETY: the handle is only compared here.
+        let memory = unsafe { allocation.memory() };
+        if let Some(slots) = self.blocks.get_mut(&memory) {
+            *slots -= 1;
+            if *slots == 0 {
+                self.blocks.remove(&memory);
+            }
+        }
+        // Fails only if the sub-allocator's own books are wrong; the memory then stays allocated until the device goes.
+        let _ = self.allocator.free(allocation);
+    }
+}

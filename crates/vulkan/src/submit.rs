@@ -1,0 +1,439 @@
+//! Queues: what is handed over, what is complete, and the command buffers in between.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ash::vk;
+use tidegate_core::{Batch, DeviceError, Stages, Ticket};
+
+use crate::barrier;
+use crate::command::{Bound, Encoder, Scratch};
+use crate::debug;
+use crate::descriptor::Descriptors;
+use crate::device::Logical;
+use crate::error::{OpenError, refused};
+use crate::memory::Memory;
+use crate::pipeline::Pipelines;
+
+/// A queue and its timeline, on which the value of a ticket is the value of the semaphore.
+pub(crate) struct Queue {
+    raw: vk::Queue,
+    timeline: vk::Semaphore,
+    family: u32,
+    /// The last value handed over. Stored before the driver knows, so that a completed value is never beyond it.
+    submitted: AtomicU64,
+    recorder: Mutex<Recorder>,
+}
+
+/// What the thread that submits needs. Its lock also keeps the queue to one thread, as Vulkan asks.
+#[derive(Default)]
+struct Recorder {
+    in_flight: VecDeque<(u64, Recording)>,
+    /// Complete and reset.
+    idle: Vec<Recording>,
+    scratch: Scratch,
+    waits: Waits,
+}
+
+/// One submission's command buffer, and what lives as long as it.
+struct Recording {
+    pool: vk::CommandPool,
+    buffer: vk::CommandBuffer,
+    descriptors: Descriptors,
+}
+
+/// The semaphores that a submission waits for, in the forms of both submit calls.
+#[derive(Default)]
+struct Waits {
+    infos: Vec<vk::SemaphoreSubmitInfo<'static>>,
+    semaphores: Vec<vk::Semaphore>,
+    values: Vec<u64>,
+    stages: Vec<vk::PipelineStageFlags>,
+}
+
+/// A device's queues.
+pub(crate) struct Queues(Vec<Queue>);
+
+impl Queues {
+    pub(crate) fn new(device: &Logical, (family, count): (u32, u32)) -> Result<Self, OpenError> {
+        let mut queues = Self(Vec::new());
+        for index in 0..count {
+            match Queue::new(device, family, index) {
+                Ok(queue) => queues.0.push(queue),
+                Err(error) => {
+                    // SAFETY: nothing was submitted.
+                    unsafe { queues.destroy(device) };
+                    return Err(error);
+                }
+            }
+        }
+        Ok(queues)
+    }
+
+    pub(crate) fn find(&self, index: u32) -> Result<&Queue, DeviceError> {
+        self.0
+            .get(index as usize)
+            .ok_or_else(|| refused(format!("there is no queue {index}, only {}", self.0.len())))
+    }
+
+    /// Records and submits a batch.
+    pub(crate) fn submit(
+        &self,
+        device: &Logical,
+        memory: &Memory,
+        pipelines: &Pipelines,
+        batch: &Batch,
+        ticket: Ticket,
+    ) -> Result<(), DeviceError> {
+        let queue = self.find(ticket.queue)?;
+        let mut recorder = queue
+            .recorder
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let recorder = &mut *recorder;
+        if ticket.value <= queue.submitted.load(Ordering::Relaxed) {
+            return Err(refused(format!(
+                "ticket {} of queue {} is not after the last",
+                ticket.value, ticket.queue
+            )));
+        }
+        recorder.waits.fill(self, &batch.waits)?;
+        queue.recycle(device, recorder)?;
+        let mut recording = match recorder.idle.pop() {
+            Some(recording) => recording,
+            None => Recording::new(device, queue.family)?,
+        };
+        let done = recording
+            .record(device, memory, pipelines, &mut recorder.scratch, batch)
+            .and_then(|()| {
+                queue.hand_over(device, &recorder.waits, recording.buffer, ticket.value)
+            });
+        match done {
+            Ok(()) => {
+                recorder.in_flight.push_back((ticket.value, recording));
+                Ok(())
+            }
+            // After a loss it is unknown whether the command buffer is pending. It then waits for the end of the device.
+            Err(error @ DeviceError::Lost { .. }) => {
+                recorder.in_flight.push_back((ticket.value, recording));
+                Err(error)
+            }
+            Err(error) => {
+                // SAFETY: not submitted.
+                match unsafe { recording.reset(device) } {
+                    Ok(()) => recorder.idle.push(recording),
+                    // SAFETY: not submitted.
+                    Err(_) => unsafe { recording.destroy(device) },
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits until everything handed over has run, or for `timeout`. Whether it has.
+    pub(crate) fn drain(&self, device: &Logical, timeout: Duration) -> bool {
+        let end = Instant::now() + timeout;
+        self.0.iter().all(|queue| {
+            let value = queue.submitted.load(Ordering::Acquire);
+            let left = end.saturating_duration_since(Instant::now());
+            queue
+                .block(device, value, left)
+                .is_ok_and(|complete| complete)
+        })
+    }
+
+    /// # Safety
+    /// Nothing on the device runs any more, the device still lives, and the queues are not used again.
+    pub(crate) unsafe fn destroy(&self, device: &Logical) {
+        for queue in &self.0 {
+            let mut recorder = queue
+                .recorder
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let recorder = std::mem::take(&mut *recorder);
+            let in_flight = recorder.in_flight.into_iter().map(|it| it.1);
+            // SAFETY: the caller's promise. VUID-vkDestroyCommandPool-commandPool-00041, VUID-vkDestroySemaphore-semaphore-05149.
+            unsafe {
+                for recording in in_flight.chain(recorder.idle) {
+                    recording.destroy(device);
+                }
+                device.raw.destroy_semaphore(queue.timeline, None);
+            }
+        }
+    }
+}
+
+impl Queue {
+    fn new(device: &Logical, family: u32, index: u32) -> Result<Self, OpenError> {
+        let mut timeline = vk::SemaphoreTypeCreateInfo::default()
+            .semaphore_type(vk::SemaphoreType::TIMELINE)
+            .initial_value(0);
+        let info = vk::SemaphoreCreateInfo::default().push_next(&mut timeline);
+        // SAFETY: the feature is enabled: devices without it are refused. VUID-VkSemaphoreTypeCreateInfo-timelineSemaphore-03252.
+        let timeline = unsafe { device.raw.create_semaphore(&info, None) }
+            .map_err(OpenError::of("vkCreateSemaphore"))?;
+        debug::name(device.debug.as_ref(), timeline, || {
+            format!("timeline of queue {index}")
+        });
+        // SAFETY: the device was made with this many queues of the family. VUID-vkGetDeviceQueue-queueIndex-00385.
+        let raw = unsafe { device.raw.get_device_queue(family, index) };
+        Ok(Self {
+            raw,
+            timeline,
+            family,
+            submitted: AtomicU64::new(0),
+            recorder: Mutex::default(),
+        })
+    }
+
+    /// Resets what has run, so that it can be recorded again.
+    fn recycle(&self, device: &Logical, recorder: &mut Recorder) -> Result<(), DeviceError> {
+        if recorder.in_flight.is_empty() {
+            return Ok(());
+        }
+        let completed = self.completed(device)?;
+        while let Some((value, _)) = recorder.in_flight.front()
+            && *value <= completed
+        {
+            let Some((_, mut recording)) = recorder.in_flight.pop_front() else {
+                break;
+            };
+            // SAFETY: its timeline value is reached, so that it has run.
+            match unsafe { recording.reset(device) } {
+                Ok(()) => recorder.idle.push(recording),
+                // SAFETY: as above.
+                Err(_) => unsafe { recording.destroy(device) },
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_over(
+        &self,
+        device: &Logical,
+        waits: &Waits,
+        buffer: vk::CommandBuffer,
+        value: u64,
+    ) -> Result<(), DeviceError> {
+        let before = self.submitted.swap(value, Ordering::AcqRel);
+        // SAFETY, for both: the recorder's lock makes this thread the only one to use the queue (host synchronisation of `queue`). The command
+        // buffer is recorded and not pending; the value is larger than any handed over before; the semaphores waited for are timelines
+        // of this device. VUID-vkQueueSubmit2-commandBuffer-03874, VUID-VkSubmitInfo2-semaphore-03882, -semaphore-03881.
+        let (call, result) = if let Some(functions) = &device.synchronization2 {
+            let buffers = [vk::CommandBufferSubmitInfo::default().command_buffer(buffer)];
+            let signals = [vk::SemaphoreSubmitInfo::default()
+                .semaphore(self.timeline)
+                .value(value)
+                .stage_mask(barrier::pipeline_stages2(barrier::pipeline_stages(
+                    Stages::ALL,
+                )))];
+            let info = [vk::SubmitInfo2::default()
+                .wait_semaphore_infos(&waits.infos)
+                .command_buffer_infos(&buffers)
+                .signal_semaphore_infos(&signals)];
+            // SAFETY: see above. VUID-vkQueueSubmit2-synchronization2-03866.
+            let result = unsafe { functions.queue_submit2(self.raw, &info, vk::Fence::null()) };
+            ("vkQueueSubmit2", result)
+        } else {
+            let (buffers, signals, values) = ([buffer], [self.timeline], [value]);
+            let mut timeline = vk::TimelineSemaphoreSubmitInfo::default()
+                .wait_semaphore_values(&waits.values)
+                .signal_semaphore_values(&values);
+            let info = [vk::SubmitInfo::default()
+                .wait_semaphores(&waits.semaphores)
+                .wait_dst_stage_mask(&waits.stages)
+                .command_buffers(&buffers)
+                .signal_semaphores(&signals)
+                .push_next(&mut timeline)];
+            // SAFETY: see above. VUID-VkSubmitInfo-pWaitSemaphores-03239, -pNext-03240, -pNext-03241, -pSignalSemaphores-03242.
+            let result = unsafe { device.raw.queue_submit(self.raw, &info, vk::Fence::null()) };
+            ("vkQueueSubmit", result)
+        };
+        result.map_err(|result| {
+            let error = device.submission_error(call, result);
+            if error == DeviceError::OutOfMemory {
+                self.submitted.store(before, Ordering::Release);
+            }
+            error
+        })
+    }
+
+    /// The last value whose batch has run.
+    pub(crate) fn completed(&self, device: &Logical) -> Result<u64, DeviceError> {
+        // SAFETY: the semaphore is a timeline of this device. VUID-vkGetSemaphoreCounterValue-semaphore-03255.
+        let value = unsafe { device.raw.get_semaphore_counter_value(self.timeline) }
+            .map_err(|result| device.submission_error("vkGetSemaphoreCounterValue", result))?;
+        // Some drivers set a lost device's timelines to the largest value, which must not pass for completion.
+        if value > self.submitted.load(Ordering::Acquire) {
+            return Err(device.lose(format!(
+                "a timeline stands at {value}, which was never submitted"
+            )));
+        }
+        Ok(value)
+    }
+
+    /// Waits for a value: first by asking for `spin`, then by sleeping.
+    pub(crate) fn wait(
+        &self,
+        device: &Logical,
+        value: u64,
+        timeout: Duration,
+        spin: Spin,
+    ) -> Result<bool, DeviceError> {
+        let start = Instant::now();
+        loop {
+            if self.completed(device)? >= value {
+                return Ok(true);
+            }
+            let waited = start.elapsed();
+            if waited >= timeout {
+                return Ok(false);
+            }
+            if waited >= spin.time {
+                return self.block(device, value, timeout - waited);
+            }
+            if spin.yields {
+                std::thread::yield_now();
+            } else {
+                std::hint::spin_loop();
+            }
+        }
+    }
+
+    fn block(&self, device: &Logical, value: u64, timeout: Duration) -> Result<bool, DeviceError> {
+        let (semaphores, values) = ([self.timeline], [value]);
+        let info = vk::SemaphoreWaitInfo::default()
+            .semaphores(&semaphores)
+            .values(&values);
+        let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        // SAFETY: the semaphore is a timeline of this device. VUID-VkSemaphoreWaitInfo-pSemaphores-03256.
+        match unsafe { device.raw.wait_semaphores(&info, timeout_ns) } {
+            // A lost device may report success for what did not run; the counter tells.
+            Ok(()) => Ok(self.completed(device)? >= value),
+            Err(vk::Result::TIMEOUT) => Ok(false),
+            Err(result) => Err(device.submission_error("vkWaitSemaphores", result)),
+        }
+    }
+}
+
+/// How to wait before sleeping.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spin {
+    pub(crate) time: Duration,
+    /// Whether to offer the core to other threads in between: a software device needs it to run.
+    pub(crate) yields: bool,
+}
+
+impl Waits {
+    fn fill(&mut self, queues: &Queues, tickets: &[Ticket]) -> Result<(), DeviceError> {
+        self.infos.clear();
+        self.semaphores.clear();
+        self.values.clear();
+        self.stages.clear();
+        let stages = barrier::pipeline_stages(Stages::ALL);
+        for ticket in tickets {
+            let queue = queues.find(ticket.queue)?;
+            // Waiting for what nobody has submitted could wait for ever.
+            if ticket.value > queue.submitted.load(Ordering::Acquire) {
+                return Err(refused(format!(
+                    "ticket {} of queue {} is waited for and was never submitted",
+                    ticket.value, ticket.queue
+                )));
+            }
+            self.infos.push(
+                vk::SemaphoreSubmitInfo::default()
+                    .semaphore(queue.timeline)
+                    .value(ticket.value)
+                    .stage_mask(barrier::pipeline_stages2(stages)),
+            );
+            self.semaphores.push(queue.timeline);
+            self.values.push(ticket.value);
+            self.stages.push(stages);
+        }
+        Ok(())
+    }
+}
+
+impl Recording {
+    fn new(device: &Logical, family: u32) -> Result<Self, DeviceError> {
+        let info = vk::CommandPoolCreateInfo::default()
+            .queue_family_index(family)
+            .flags(vk::CommandPoolCreateFlags::TRANSIENT);
+        // SAFETY: the device was made with this family. VUID-vkCreateCommandPool-queueFamilyIndex-01937.
+        let pool = unsafe { device.raw.create_command_pool(&info, None) }
+            .map_err(|result| device.error("vkCreateCommandPool", result))?;
+        let info = vk::CommandBufferAllocateInfo::default()
+            .command_pool(pool)
+            .level(vk::CommandBufferLevel::PRIMARY)
+            .command_buffer_count(1);
+        // SAFETY: the pool is new and this thread's alone. VUID-vkAllocateCommandBuffers-pAllocateInfo::commandBufferCount-arraylength.
+        match unsafe { device.raw.allocate_command_buffers(&info) } {
+            Ok(buffers) => Ok(Self {
+                pool,
+                buffer: buffers[0],
+                descriptors: Descriptors::default(),
+            }),
+            Err(result) => {
+                // SAFETY: made above and used by nothing. VUID-vkDestroyCommandPool-commandPool-00041.
+                unsafe { device.raw.destroy_command_pool(pool, None) };
+                Err(device.error("vkAllocateCommandBuffers", result))
+            }
+        }
+    }
+
+    fn record(
+        &mut self,
+        device: &Logical,
+        memory: &Memory,
+        pipelines: &Pipelines,
+        scratch: &mut Scratch,
+        batch: &Batch,
+    ) -> Result<(), DeviceError> {
+        let info = vk::CommandBufferBeginInfo::default()
+            .flags(vk::CommandBufferUsageFlags::ONE_TIME_SUBMIT);
+        // SAFETY: the command buffer is new or was reset with its pool, and this thread's alone.
+        // VUID-vkBeginCommandBuffer-commandBuffer-00049, -00050.
+        unsafe { device.raw.begin_command_buffer(self.buffer, &info) }
+            .map_err(|result| device.error("vkBeginCommandBuffer", result))?;
+        Encoder {
+            device,
+            buffer: self.buffer,
+            slots: &memory.slots(),
+            table: &pipelines.table(),
+            descriptors: &mut self.descriptors,
+            scratch,
+            batch,
+            bound: Bound::default(),
+        }
+        .encode()?;
+        // SAFETY: it is being recorded, and no query or render pass is open. VUID-vkEndCommandBuffer-commandBuffer-00059.
+        unsafe { device.raw.end_command_buffer(self.buffer) }
+            .map_err(|result| device.error("vkEndCommandBuffer", result))
+    }
+
+    /// Makes it ready to be recorded again. Keeps its memory.
+    ///
+    /// # Safety
+    /// It is not pending.
+    unsafe fn reset(&mut self, device: &Logical) -> Result<(), vk::Result> {
+        // SAFETY: the caller's promise. VUID-vkResetCommandPool-commandPool-00040.
+        unsafe {
+            self.descriptors.reset(device);
+            device
+                .raw
+                .reset_command_pool(self.pool, vk::CommandPoolResetFlags::empty())
+        }
+    }
+
+    /// # Safety
+    /// It is not pending.
+    unsafe fn destroy(self, device: &Logical) {
+        // SAFETY: the caller's promise. VUID-vkDestroyCommandPool-commandPool-00041. The buffer goes with its pool.
+        unsafe {
+            self.descriptors.destroy(device);
+            device.raw.destroy_command_pool(self.pool, None);
+        }
+    }
+}
