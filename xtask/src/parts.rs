@@ -35,6 +35,16 @@ impl Count {
         }
     }
 
+    /// The plain line that a CI service can read, whatever the test runner was.
+    pub(crate) fn line(&self) -> String {
+        let skipped = if self.skipped > 0 {
+            format!(", {} skipped", self.skipped)
+        } else {
+            String::new()
+        };
+        format!("{} passed, {} failed{skipped}", self.passed, self.failed)
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         self.passed += other.passed;
         self.failed += other.failed;
@@ -141,11 +151,8 @@ fn print_table(rows: &[Row], took: Duration) {
 
 fn described(count: &Count) -> String {
     let mut text = String::new();
-    if count.passed + count.failed > 0 {
-        text = format!("  {} passed, {} failed", count.passed, count.failed);
-    }
-    if count.skipped > 0 {
-        text += &format!(", {} skipped", count.skipped);
+    if count.passed + count.failed + count.skipped > 0 {
+        text = format!("  {}", count.line());
     }
     if !count.remark.is_empty() {
         text += &format!("  ({})", count.remark);

@@ -70,21 +70,12 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         model: None,
     };
     let summary = parts::run_all(PARTS, &options.part, &mut run);
-    let count = &summary.count;
-    let ran_none = summary.good && count.passed == 0;
+    let should_run_some = options.part.is_empty() || options.filter.is_some();
+    let ran_none = summary.good && should_run_some && summary.count.passed == 0;
     if ran_none {
         terminal::warning("no test ran, and that is a failure");
     }
-    // The plain line that a CI service can read, whatever the test runner was.
-    let skipped = if count.skipped > 0 {
-        format!(", {} skipped", count.skipped)
-    } else {
-        String::new()
-    };
-    terminal::print(&format!(
-        "{} passed, {} failed{skipped}",
-        count.passed, count.failed
-    ));
+    terminal::print(&summary.count.line());
     Ok(summary.good && !ran_none)
 }
 
