@@ -22,8 +22,10 @@ impl Module {
     /// Most bytes of WGSL that are parsed: 1 MiB.
     pub const WGSL_BYTES_MAX: usize = 1 << 20;
 
-    /// Deepest nesting of an expression, where each operator of `a + a + a` and each `else if` is a level too.
-    pub const WGSL_DEPTH_MAX: usize = 400;
+    /// Deepest nesting, where each operator of `a + a + a` is a level too, and each `else if` is two.
+    ///
+    /// So deep, naga fits a stack of 2 MiB if it is optimized, and of 8 MiB if it is not.
+    pub const WGSL_DEPTH_MAX: usize = 256;
 
     /// Most declarations at the scope of a module. naga follows one to the next that it names by recursion.
     pub const WGSL_DECLARATIONS_MAX: usize = 2000;

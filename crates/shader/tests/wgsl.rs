@@ -96,7 +96,7 @@ fn uniforms_are_not_scalars_beside_immediates_or_each_other() {
          @group(0) @binding(0) var<uniform> a: u32;
          @group(0) @binding(1) var<uniform> b: u32;
          @group(0) @binding(2) var<storage, read_write> out: array<u32>;
-         @compute @workgroup_size(1) fn immediate() { out[0] = n + a; }
+         @compute @workgroup_size(1) fn pushed() { out[0] = n + a; }
          @compute @workgroup_size(1) fn two() { out[0] = a + b; }
          @compute @workgroup_size(1) fn one() { out[0] = b; }",
     );
@@ -108,7 +108,7 @@ fn uniforms_are_not_scalars_beside_immediates_or_each_other() {
             .as_ref()
             .map(|scalars| scalars.location)
     };
-    assert_eq!(location("immediate"), Some(ScalarsLocation::Immediates));
+    assert_eq!(location("pushed"), Some(ScalarsLocation::Immediates));
     assert_eq!(location("two"), None);
     assert_eq!(
         location("one"),
