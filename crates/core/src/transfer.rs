@@ -66,14 +66,24 @@ impl<D: Device> Download<D> {
         Ok(ticket.value <= state.lane(ticket.queue).completed)
     }
 
-    /// Waits for this copy's own submission, not for the whole stream, and returns the bytes as they were when it was recorded.
+    /// Waits for this copy's own submission, not for the whole stream, and writes the bytes, as they were when it was recorded, to `target`.
     ///
     /// # Errors
     /// [`Error::Stalled`], [`Error::SubmissionOutOfMemory`], [`Error::Lost`]; [`Error::Failed`] if a submission failed before the copy was seen complete:
-    /// no bytes are returned that it may have spoilt.
-    pub fn wait(self) -> Result<Vec<u8>, Error> {
+    /// no bytes are returned that it may have spoilt. [`Error::SizeMismatch`] if `target` has another size.
+    pub fn wait_into(self, target: &mut [u8]) -> Result<(), Error> {
+        if target.len() as u64 != self.bytes {
+            return Err(Error::SizeMismatch {
+                what: "download",
+                expected: self.bytes,
+                given: target.len() as u64,
+            });
+        }
         let (memory, ticket, faults) = match self.source {
-            Source::Read(bytes) => return Ok(bytes),
+            Source::Read(bytes) => {
+                target.copy_from_slice(&bytes);
+                return Ok(());
+            }
             Source::Copied {
                 memory,
                 ticket,
@@ -89,10 +99,8 @@ impl<D: Device> Download<D> {
             return Err(Error::Failed(std::sync::Arc::clone(fault)));
         }
         drop(state);
-        let mut bytes = vec![0; usize_of(self.bytes)];
-        let read = shared.device.read(memory.id, 0, &mut bytes);
-        read.map_err(|it| shared.state().note(it))?;
-        Ok(bytes)
+        let read = shared.device.read(memory.id, 0, target);
+        read.map_err(|it| shared.state().note(it))
     }
 }
 

@@ -1,0 +1,271 @@
+//! Devices: what there is, opening one, and making what lives on it.
+
+use bytemuck::Pod;
+use tidegate_core::{Capabilities, Context, Counters, Limits, MemoryKind, Policy};
+use tidegate_shader::{self as shader, BoundsChecks};
+
+use crate::backend::{AnyContext, AnyDevice};
+use crate::buffer::bytes;
+use crate::{Buffer, Error, Event, Module, Stream};
+
+/// A device that is open. Clones are handles to the same device, which is closed when the last handle, stream and buffer is dropped.
+#[derive(Clone, Debug)]
+pub struct Device {
+    context: AnyContext,
+}
+
+/// How to open a device.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// Which device: its position in [`devices`], or part of its name. The best one if not given.
+    pub device: Option<String>,
+    /// The limits of its streams.
+    pub limits: Limits,
+    /// Which queues to use, where a device has a choice.
+    pub queue_family: QueueFamily,
+    /// Whether Vulkan's validation layer watches every call. Slow, for tests; see [`Device::validation_messages`].
+    pub validation: bool,
+}
+
+/// Which of a device's queues to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum QueueFamily {
+    /// Queues for compute alone where there are some: a submission costs half as much there on NVIDIA's.
+    #[default]
+    Compute,
+    /// Queues that draw, too.
+    Graphics,
+}
+
+/// A device that could be opened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DeviceInfo {
+    /// What it is and can do.
+    pub capabilities: Capabilities,
+    /// Why it cannot be opened, if so.
+    pub refusal: Option<String>,
+}
+
+/// The devices that [`Options::device`] selects from, in the order of their positions.
+///
+/// # Errors
+/// No driver can be loaded; the text says what to install.
+#[cfg(feature = "vulkan")]
+pub fn devices() -> Result<Vec<DeviceInfo>, Error> {
+    let options = tidegate_vulkan::Options::default();
+    let found =
+        tidegate_vulkan::physical_devices(&options).map_err(|it| Error::Open(it.to_string()))?;
+    Ok(found
+        .into_iter()
+        .map(|it| DeviceInfo {
+            capabilities: it.capabilities,
+            refusal: it.refusal,
+        })
+        .collect())
+}
+
+/// The devices that [`Options::device`] selects from. This build has no backend for real devices.
+///
+/// # Errors
+/// None.
+#[cfg(not(feature = "vulkan"))]
+pub fn devices() -> Result<Vec<DeviceInfo>, Error> {
+    Ok(Vec::new())
+}
+
+impl Device {
+    /// Opens the best device there is.
+    ///
+    /// # Errors
+    /// [`Error::Open`] says what is missing and what to install.
+    pub fn open_default() -> Result<Self, Error> {
+        Self::open(&Options::default())
+    }
+
+    /// Opens a device.
+    ///
+    /// # Errors
+    /// [`Error::Open`]: no driver, no such device, or it lacks what is needed.
+    #[cfg(feature = "vulkan")]
+    pub fn open(options: &Options) -> Result<Self, Error> {
+        use tidegate_vulkan::{QueueFamily as Family, Select, VulkanDevice};
+        let select = match options.device.as_deref().map(str::trim) {
+            None => Select::Best,
+            Some("") => return Err(Error::Open("the device's name is empty".to_owned())),
+            Some(text) => text
+                .parse()
+                .map_or_else(|_| Select::Name(text.to_owned()), Select::Index),
+        };
+        let vulkan = tidegate_vulkan::Options {
+            validation: options.validation,
+            queue_family: match options.queue_family {
+                QueueFamily::Compute => Family::Compute,
+                QueueFamily::Graphics => Family::Graphics,
+            },
+            ..tidegate_vulkan::Options::default()
+        };
+        let device =
+            VulkanDevice::open(&select, &vulkan).map_err(|it| Error::Open(it.to_string()))?;
+        let device = AnyDevice::Vulkan(Box::new(device));
+        Ok(Self::from_context(Context::new(
+            device,
+            options.limits.clone(),
+        )))
+    }
+
+    /// Opens a device. This build has no backend for real devices.
+    ///
+    /// # Errors
+    /// Always [`Error::Open`].
+    #[cfg(not(feature = "vulkan"))]
+    pub fn open(_options: &Options) -> Result<Self, Error> {
+        Err(Error::Open(
+            "this build has no backend; enable the feature `vulkan`".to_owned(),
+        ))
+    }
+
+    /// Takes a simulated device into use.
+    #[cfg(feature = "sim")]
+    pub fn simulated(device: tidegate_sim::Sim, limits: Limits) -> Self {
+        Self::from_context(Context::new(AnyDevice::Sim(Box::new(device)), limits))
+    }
+
+    /// The simulated device behind this one, if it is one.
+    #[cfg(feature = "sim")]
+    pub fn simulator(&self) -> Option<&tidegate_sim::Sim> {
+        match self.context.device() {
+            AnyDevice::Sim(it) => Some(it),
+            #[cfg(feature = "vulkan")]
+            AnyDevice::Vulkan(_) => None,
+        }
+    }
+
+    pub(crate) fn from_context(context: AnyContext) -> Self {
+        Self { context }
+    }
+
+    /// What the device is and can do.
+    pub fn capabilities(&self) -> &Capabilities {
+        self.context.capabilities()
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        self.context.limits()
+    }
+
+    /// What all its streams together have done.
+    pub fn counters(&self) -> Counters {
+        self.context.counters()
+    }
+
+    /// Starts counting again. Levels, such as memory in use, stay.
+    pub fn reset_counters(&self) {
+        self.context.reset_counters();
+    }
+
+    /// What Vulkan's validation layer has said so far. Empty without [`Options::validation`].
+    pub fn validation_messages(&self) -> Vec<String> {
+        match self.context.device() {
+            #[cfg(feature = "vulkan")]
+            AnyDevice::Vulkan(it) => it.validation_messages(),
+            #[cfg(feature = "sim")]
+            AnyDevice::Sim(_) => Vec::new(),
+        }
+    }
+
+    /// A new stream, with the default policy.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn stream(&self) -> Result<Stream, Error> {
+        self.stream_with(Policy::default())
+    }
+
+    /// A new stream.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn stream_with(&self, policy: Policy) -> Result<Stream, Error> {
+        Ok(Stream::new(self.context.stream(policy)?))
+    }
+
+    /// A new event, complete until it is recorded.
+    pub fn event(&self) -> Event {
+        Event::new(self.context.event())
+    }
+
+    /// A buffer of `len` elements. Their content is unspecified: it may be what an earlier buffer left there. See [`Stream::zeros`] and [`Stream::upload_new`].
+    ///
+    /// # Errors
+    /// Memory that runs out, or a buffer larger than the device allows.
+    pub fn buffer<T: Pod>(&self, len: usize) -> Result<Buffer<T>, Error> {
+        let memory = self.context.allocate(bytes::<T>(len), MemoryKind::Device)?;
+        Ok(Buffer::new(memory, len))
+    }
+
+    /// A module from WGSL. Its kernels check every index, so that untrusted source reaches no memory but its own bindings.
+    ///
+    /// # Errors
+    /// [`Error::Shader`], with the line.
+    pub fn module_from_wgsl(&self, source: &str) -> Result<Module, Error> {
+        let module = shader::Module::from_wgsl(source)?;
+        Ok(Module::from_shader(
+            self.context.clone(),
+            module,
+            BoundsChecks::Checked,
+        ))
+    }
+
+    /// A module from WGSL that is trusted: no index is checked, and workgroup memory does not start as zeros.
+    ///
+    /// # Errors
+    /// [`Error::Shader`], with the line.
+    ///
+    /// # Safety
+    /// No launch may make a kernel index outside its bindings or its arrays, loop for ever, divide an integer by zero, or read workgroup memory before it is written.
+    #[expect(
+        unsafe_code,
+        reason = "states a duty of the caller; there is no unsafe block in this crate"
+    )]
+    pub unsafe fn module_from_trusted_wgsl(&self, source: &str) -> Result<Module, Error> {
+        let module = shader::Module::from_wgsl(source)?;
+        Ok(Module::from_shader(
+            self.context.clone(),
+            module,
+            BoundsChecks::Unchecked,
+        ))
+    }
+
+    /// A module from SPIR-V, taken as it is.
+    ///
+    /// # Errors
+    /// [`Error::Shader`] if its interface cannot be read.
+    ///
+    /// # Safety
+    /// The SPIR-V must be valid for Vulkan 1.2 (`spirv-val --target-env vulkan1.2`), as drivers do not check it, and no launch may make a kernel do what the Vulkan specification leaves undefined.
+    #[expect(
+        unsafe_code,
+        reason = "states a duty of the caller; there is no unsafe block in this crate"
+    )]
+    pub unsafe fn module_from_spirv(&self, words: &[u32]) -> Result<Module, Error> {
+        let module = shader::Module::from_spirv(words)?;
+        Ok(Module::from_shader(
+            self.context.clone(),
+            module,
+            BoundsChecks::Unchecked,
+        ))
+    }
+
+    /// A module of kernels written in Rust, for the simulated device.
+    #[cfg(feature = "sim")]
+    pub fn module_from_host(
+        &self,
+        kernels: Vec<(tidegate_core::Kernel, tidegate_core::HostKernel)>,
+    ) -> Module {
+        Module::from_host(self.context.clone(), kernels)
+    }
+}

@@ -1,0 +1,315 @@
+//! Streams, events and results on their way.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use bytemuck::Pod;
+use tidegate_core::{Arguments as CoreArguments, Download, Policy, Status};
+
+use crate::arguments::{Arguments, List};
+use crate::backend::AnyDevice;
+use crate::buffer::{Buffer, Slice, bytes};
+use crate::device::Device;
+use crate::module::Kernel;
+use crate::{Counters, Error};
+
+/// Commands that take effect in the order recorded.
+///
+/// A stream belongs to one thread at a time and may move between threads. Dropping it submits what is pending and does not wait.
+#[derive(Debug)]
+pub struct Stream {
+    raw: tidegate_core::Stream<AnyDevice>,
+    list: List,
+}
+
+/// A point in a stream's work, for other streams and for the host to wait for. Clones are the same event. One that was never recorded is complete, as in CUDA.
+#[derive(Clone, Debug)]
+pub struct Event(tidegate_core::Event<AnyDevice>);
+
+/// Elements on their way from the device. Dropping it unread is fine.
+pub struct Pending<T> {
+    raw: Download<AnyDevice>,
+    element: PhantomData<fn() -> T>,
+}
+
+impl<T> fmt::Debug for Pending<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pending").field(&self.raw).finish()
+    }
+}
+
+impl<T: Pod> Pending<T> {
+    /// Whether [`Self::wait`] would return at once.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn is_complete(&self) -> Result<bool, Error> {
+        Ok(self.raw.is_complete()?)
+    }
+
+    /// Waits for this copy's own submission and returns the elements as they were when it was recorded.
+    ///
+    /// # Errors
+    /// A stall, a failed submission or a lost device; then no elements are returned.
+    pub fn wait(self) -> Result<Vec<T>, Error> {
+        let len = (self.raw.bytes() / size_of::<T>().max(1) as u64) as usize;
+        let mut elements = vec![T::zeroed(); len];
+        self.raw
+            .wait_into(bytemuck::cast_slice_mut(&mut elements))?;
+        Ok(elements)
+    }
+}
+
+impl Event {
+    pub(crate) fn new(raw: tidegate_core::Event<AnyDevice>) -> Self {
+        Self(raw)
+    }
+
+    /// Whether the work that it marks is complete. Never waits.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn is_complete(&self) -> Result<bool, Error> {
+        Ok(self.0.is_complete()?)
+    }
+
+    /// Waits until the work that it marks is complete, and submits it first if it is still held back.
+    ///
+    /// # Errors
+    /// A stall or a lost device.
+    pub fn synchronize(&self) -> Result<(), Error> {
+        Ok(self.0.synchronize()?)
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(raw: tidegate_core::Stream<AnyDevice>) -> Self {
+        Self {
+            raw,
+            list: List::default(),
+        }
+    }
+
+    /// The device that it belongs to.
+    pub fn device(&self) -> Device {
+        Device::from_context(self.raw.context().clone())
+    }
+
+    /// The policy that decides when its work is let through.
+    pub fn policy(&self) -> Policy {
+        self.raw.policy()
+    }
+
+    /// Changes the policy for what is recorded from now on.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.raw.set_policy(policy);
+    }
+
+    /// Launches `kernel` over `grid` workgroups (along x, or x, y and z). Returns at once.
+    ///
+    /// # Errors
+    /// Arguments that do not fit the kernel, a grid that the device does not allow, a buffer or kernel of another device, and two arguments that share bytes of which one is
+    /// written: see [`LaunchProblem`](crate::LaunchProblem). A failed submission is reported here once.
+    pub fn launch(
+        &mut self,
+        kernel: &Kernel,
+        grid: impl Into<Grid>,
+        arguments: impl Arguments,
+    ) -> Result<(), Error> {
+        self.launch_as(kernel, grid.into(), &arguments, false)
+    }
+
+    /// As [`Self::launch`], but arguments may share bytes although the kernel writes them: the caller answers for what its invocations do to each other.
+    ///
+    /// # Errors
+    /// As [`Self::launch`], without the check for shared bytes.
+    pub fn launch_aliased(
+        &mut self,
+        kernel: &Kernel,
+        grid: impl Into<Grid>,
+        arguments: impl Arguments,
+    ) -> Result<(), Error> {
+        self.launch_as(kernel, grid.into(), &arguments, true)
+    }
+
+    fn launch_as(
+        &mut self,
+        kernel: &Kernel,
+        grid: Grid,
+        arguments: &dyn Arguments,
+        aliasing: bool,
+    ) -> Result<(), Error> {
+        self.list.start(self.raw.context());
+        arguments.add_all(&mut self.list);
+        self.list.finish(kernel.raw.kernel())?;
+        let arguments = CoreArguments {
+            regions: &self.list.regions,
+            scalars: &self.list.scalars,
+            aliasing,
+        };
+        Ok(self.raw.launch(&kernel.raw, grid.0, arguments)?)
+    }
+
+    /// Copies `data` to the start of `target`. The slice has been read when the call returns.
+    ///
+    /// # Errors
+    /// More elements than `target` has; memory for staging; a lost device.
+    pub fn upload<'a, T: Pod>(
+        &mut self,
+        target: impl Into<Slice<'a, T>>,
+        data: &[T],
+    ) -> Result<(), Error> {
+        let target = target.into().slice(..data.len())?;
+        let data = bytemuck::cast_slice(data);
+        Ok(self.raw.upload(target.memory, target.offset(), data)?)
+    }
+
+    /// A new buffer that holds `data`.
+    ///
+    /// # Errors
+    /// Memory; a lost device.
+    pub fn upload_new<T: Pod>(&mut self, data: &[T]) -> Result<Buffer<T>, Error> {
+        let buffer = self.device().buffer(data.len())?;
+        self.upload(&buffer, data)?;
+        Ok(buffer)
+    }
+
+    /// A new buffer of `len` zeros.
+    ///
+    /// # Errors
+    /// Memory; a lost device.
+    pub fn zeros<T: Pod>(&mut self, len: usize) -> Result<Buffer<T>, Error> {
+        let buffer = self.device().buffer(len)?;
+        let (memory, size) = (&buffer.memory, bytes::<T>(len));
+        self.raw.fill(memory, 0, size, &[0])?;
+        Ok(buffer)
+    }
+
+    /// Starts to copy `source` to the host, as it is at this point of the stream.
+    ///
+    /// # Errors
+    /// Memory that the host can read; a lost device.
+    pub fn download<'a, T: Pod>(
+        &mut self,
+        source: impl Into<Slice<'a, T>>,
+    ) -> Result<Pending<T>, Error> {
+        let source = source.into();
+        let raw = self
+            .raw
+            .download(source.memory, source.offset(), source.bytes())?;
+        Ok(Pending {
+            raw,
+            element: PhantomData,
+        })
+    }
+
+    /// Copies all of `source` to `target`, which has the same length.
+    ///
+    /// # Errors
+    /// Lengths that differ; overlapping slices of one buffer; a buffer of another device.
+    pub fn copy<'a, 'b, T: Pod>(
+        &mut self,
+        source: impl Into<Slice<'a, T>>,
+        target: impl Into<Slice<'b, T>>,
+    ) -> Result<(), Error> {
+        let (source, target) = (source.into(), target.into());
+        if source.len() != target.len() {
+            return Err(tidegate_core::Error::SizeMismatch {
+                what: "copy",
+                expected: target.bytes(),
+                given: source.bytes(),
+            }
+            .into());
+        }
+        Ok(self.raw.copy(
+            source.memory,
+            source.offset(),
+            target.memory,
+            target.offset(),
+            source.bytes(),
+        )?)
+    }
+
+    /// Sets every element of `target` to `value`.
+    ///
+    /// # Errors
+    /// A buffer of another device; a lost device.
+    pub fn fill<'a, T: Pod>(
+        &mut self,
+        target: impl Into<Slice<'a, T>>,
+        value: T,
+    ) -> Result<(), Error> {
+        let target = target.into();
+        let pattern = bytemuck::bytes_of(&value);
+        Ok(self
+            .raw
+            .fill(target.memory, target.offset(), target.bytes(), pattern)?)
+    }
+
+    /// Records `event`: it is complete once everything recorded here so far is.
+    ///
+    /// # Errors
+    /// An event of another device.
+    pub fn record(&mut self, event: &Event) -> Result<(), Error> {
+        Ok(self.raw.record(&event.0)?)
+    }
+
+    /// Makes everything recorded here from now on come after the event's work.
+    ///
+    /// # Errors
+    /// An event of another device; a lost device.
+    pub fn wait(&mut self, event: &Event) -> Result<(), Error> {
+        Ok(self.raw.wait(&event.0)?)
+    }
+
+    /// Submits what is pending, and does not wait.
+    ///
+    /// # Errors
+    /// The driver has no memory for it (the work is kept); a lost device.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        Ok(self.raw.flush()?)
+    }
+
+    /// Where the stream's work stands. Neither waits nor submits.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn query(&mut self) -> Result<Status, Error> {
+        Ok(self.raw.query()?)
+    }
+
+    /// Submits what is pending and waits until all of this stream's work is complete.
+    ///
+    /// # Errors
+    /// A stall, a failed submission or a lost device.
+    pub fn synchronize(&mut self) -> Result<(), Error> {
+        Ok(self.raw.synchronize()?)
+    }
+
+    /// The counters of all streams of the device together.
+    pub fn counters(&self) -> Counters {
+        self.raw.context().counters()
+    }
+}
+
+/// Workgroups along x, y and z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid(pub [u32; 3]);
+
+impl From<u32> for Grid {
+    fn from(x: u32) -> Self {
+        Self([x, 1, 1])
+    }
+}
+
+impl From<[u32; 2]> for Grid {
+    fn from([x, y]: [u32; 2]) -> Self {
+        Self([x, y, 1])
+    }
+}
+
+impl From<[u32; 3]> for Grid {
+    fn from(grid: [u32; 3]) -> Self {
+        Self(grid)
+    }
+}
