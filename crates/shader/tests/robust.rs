@@ -1,5 +1,7 @@
 //! No input may panic, hang or exhaust the stack.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use proptest::prelude::*;
 use tidegate_shader::{Module, MslOptions, SpirvOptions};
 

@@ -1,5 +1,7 @@
 //! SPIR-V given as it is.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::fs;
 use std::path::Path;
 

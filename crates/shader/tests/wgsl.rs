@@ -1,5 +1,7 @@
 //! What is told of a kernel, how its constants are set, and what is said of mistakes.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use tidegate_shader::{
     Access, Binding, BindingKind, BoundsChecks, Feature, Kernel, Module, MslBuffer, MslOptions,
     MslSizes, Required, Scalar, ScalarKind, Scalars, ScalarsLocation, ShaderError, SpirvOptions,

@@ -33,6 +33,16 @@ pub(super) struct Layout {
     pub(super) runtime_stride: Option<u32>,
 }
 
+impl Layout {
+    const fn new(bytes: u64, align: u32) -> Self {
+        Self {
+            bytes,
+            align,
+            runtime_stride: None,
+        }
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Types {
     kinds: HashMap<u32, Kind>,
@@ -190,120 +200,110 @@ impl Types {
         }
     }
 
+    /// Keeps what can be an array's length or a workgroup's size: an integer that is not negative.
     fn declare_constant(&mut self, id: u32, instruction: &Instruction) {
-        let signed_or_float = !matches!(
-            instruction.result_type.and_then(|ty| self.kinds.get(&ty)),
-            Some(Kind::Number(
-                ScalarKind::U8 | ScalarKind::U16 | ScalarKind::U32 | ScalarKind::U64
-            ))
-        );
-        let value = match instruction.operands.first() {
-            Some(Operand::LiteralBit32(value)) => u64::from(*value),
-            Some(Operand::LiteralBit64(value)) => *value,
+        use ScalarKind::{I8, I16, I32, I64, U8, U16, U32, U64};
+
+        let kind = match instruction.result_type.and_then(|ty| self.kinds.get(&ty)) {
+            Some(Kind::Number(kind)) => *kind,
             _ => return,
         };
-        // A length may be a signed constant. A negative one is no length, and neither is a float.
-        let negative_at = if matches!(instruction.operands.first(), Some(Operand::LiteralBit64(_)))
-        {
-            63
-        } else {
-            31
+        let value = match (kind, instruction.operands.first()) {
+            (U8 | U16 | U32, Some(Operand::LiteralBit32(value))) => Some(u64::from(*value)),
+            (U64, Some(Operand::LiteralBit64(value))) => Some(*value),
+            // Narrow numbers are sign-extended (section 2.2.1).
+            (I8 | I16 | I32, Some(Operand::LiteralBit32(value))) => {
+                u64::try_from(value.cast_signed()).ok()
+            }
+            (I64, Some(Operand::LiteralBit64(value))) => u64::try_from(value.cast_signed()).ok(),
+            _ => None,
         };
-        if !(signed_or_float && value >> negative_at != 0) {
-            self.constants.insert(id, value);
-        }
+        self.constants.extend(value.map(|value| (id, value)));
     }
 
     fn declare(&self, id: u32, instruction: &Instruction) -> (Kind, Option<Layout>) {
-        let plain = |bytes: u64, align| {
-            Some(Layout {
-                bytes,
-                align,
-                runtime_stride: None,
-            })
-        };
         match (instruction.class.opcode, instruction.operands.as_slice()) {
             (Op::TypeInt, [Operand::LiteralBit32(bits), Operand::LiteralBit32(signed)]) => {
                 number(ScalarKind::integer(bits / 8, *signed == 1))
             }
             // A second operand names an encoding that is not IEEE's, such as bfloat16.
             (Op::TypeFloat, [Operand::LiteralBit32(bits)]) => number(ScalarKind::float(bits / 8)),
+            // A boolean has no size that a host could see. In workgroup memory it takes four bytes.
+            (Op::TypeBool, _) => (Kind::Other, Some(Layout::new(4, 4))),
             (Op::TypeVector, [Operand::IdRef(element), Operand::LiteralBit32(lanes)]) => {
-                let Some(&Kind::Number(element)) = self.kinds.get(element) else {
-                    return (Kind::Other, None);
-                };
-                let align = element.bytes() * if *lanes == 2 { 2 } else { 4 };
-                let bytes = u64::from(element.bytes()) * u64::from(*lanes);
-                (
-                    Kind::Vector {
-                        element,
-                        lanes: *lanes,
-                    },
-                    plain(bytes, align),
-                )
+                self.declare_vector(*element, *lanes)
             }
             (Op::TypeMatrix, [Operand::IdRef(column), Operand::LiteralBit32(columns)]) => {
-                let Some(Kind::Vector { lanes, .. }) = self.kinds.get(column) else {
-                    return (Kind::Other, None);
-                };
-                let columns = u64::from(*columns);
-                let layout = self.layouts.get(column).and_then(|column| {
-                    let stride = column.bytes.checked_next_multiple_of(column.align.into())?;
-                    plain(stride.checked_mul(columns)?, column.align)
-                });
-                (
-                    Kind::Matrix {
-                        rows: (*lanes).into(),
-                        columns,
-                    },
-                    layout,
-                )
+                self.declare_matrix(*column, u64::from(*columns))
             }
             (Op::TypeArray, [Operand::IdRef(element), Operand::IdRef(length)]) => {
-                let layout = self.layouts.get(element).and_then(|element| {
-                    let bytes = self
-                        .stride(id, element)?
-                        .checked_mul(self.constant(*length)?)?;
-                    plain(bytes, element.align)
-                });
-                (Kind::Array, layout)
+                (Kind::Array, self.array(id, *element, *length))
             }
             (Op::TypeRuntimeArray, [Operand::IdRef(element)]) => {
-                let layout = self.layouts.get(element).and_then(|element| {
-                    let bytes = self.stride(id, element)?;
-                    let runtime_stride = Some(u32::try_from(bytes).ok()?);
-                    Some(Layout {
-                        bytes,
-                        align: element.align,
-                        runtime_stride,
-                    })
-                });
-                (Kind::Array, layout)
+                (Kind::Array, self.runtime_array(id, *element))
             }
             (Op::TypeStruct, members) => self.declare_struct(id, members),
             (Op::TypePointer, [Operand::StorageClass(class), Operand::IdRef(pointee)]) => {
-                let physical = *class == StorageClass::PhysicalStorageBuffer;
-                let layout = if physical { plain(8, 8) } else { None };
+                let (class, pointee) = (*class, *pointee);
+                let physical = class == StorageClass::PhysicalStorageBuffer;
                 (
-                    Kind::Pointer {
-                        class: *class,
-                        pointee: *pointee,
-                    },
-                    layout,
+                    Kind::Pointer { class, pointee },
+                    physical.then(|| Layout::new(8, 8)),
                 )
             }
-            // A boolean has no size that a program could see. It may lie in workgroup memory, where it takes four bytes.
-            (Op::TypeBool, _) => (Kind::Other, plain(4, 4)),
             _ => (Kind::Other, None),
         }
     }
 
-    fn declare_struct(&self, id: u32, operands: &[Operand]) -> (Kind, Option<Layout>) {
-        let mut layout = Some(Layout {
-            bytes: 0,
-            align: 1,
-            runtime_stride: None,
+    fn declare_vector(&self, element: u32, lanes: u32) -> (Kind, Option<Layout>) {
+        let Some(&Kind::Number(element)) = self.kinds.get(&element) else {
+            return (Kind::Other, None);
+        };
+        let align = element.bytes() * if lanes == 2 { 2 } else { 4 };
+        let bytes = u64::from(element.bytes()) * u64::from(lanes);
+        (
+            Kind::Vector { element, lanes },
+            Some(Layout::new(bytes, align)),
+        )
+    }
+
+    fn declare_matrix(&self, column: u32, columns: u64) -> (Kind, Option<Layout>) {
+        let Some(&Kind::Vector { lanes, .. }) = self.kinds.get(&column) else {
+            return (Kind::Other, None);
+        };
+        let layout = self.layouts.get(&column).and_then(|column| {
+            let stride = column.bytes.checked_next_multiple_of(column.align.into())?;
+            Some(Layout::new(stride.checked_mul(columns)?, column.align))
         });
+        (
+            Kind::Matrix {
+                rows: lanes.into(),
+                columns,
+            },
+            layout,
+        )
+    }
+
+    fn array(&self, id: u32, element: u32, length: u32) -> Option<Layout> {
+        let element = self.layouts.get(&element)?;
+        let bytes = self
+            .stride(id, element)?
+            .checked_mul(self.constant(length)?)?;
+        Some(Layout::new(bytes, element.align))
+    }
+
+    fn runtime_array(&self, id: u32, element: u32) -> Option<Layout> {
+        let element = self.layouts.get(&element)?;
+        let bytes = self.stride(id, element)?;
+        let runtime_stride = Some(u32::try_from(bytes).ok()?);
+        Some(Layout {
+            runtime_stride,
+            ..Layout::new(bytes, element.align)
+        })
+    }
+
+    fn declare_struct(&self, id: u32, operands: &[Operand]) -> (Kind, Option<Layout>) {
+        let mut layout = Some(Layout::new(0, 1));
         let mut members = Vec::with_capacity(operands.len());
         for (index, operand) in (0..).zip(operands) {
             let Operand::IdRef(ty) = operand else {
@@ -355,24 +355,22 @@ impl Types {
         u64::from(stride?).checked_mul(if by_rows { rows } else { columns })
     }
 
+    /// `None` where elements would overlap, which the specification forbids.
     fn stride(&self, array: u32, element: &Layout) -> Option<u64> {
-        match self.number(array, Decoration::ArrayStride) {
-            Some(stride) => Some(u64::from(stride)),
+        let stride = match self.number(array, Decoration::ArrayStride) {
+            Some(stride) => u64::from(stride),
             None => element
                 .bytes
-                .checked_next_multiple_of(u64::from(element.align)),
-        }
+                .checked_next_multiple_of(element.align.into())?,
+        };
+        (stride >= element.bytes.max(1)).then_some(stride)
     }
 }
 
 fn number(kind: Option<ScalarKind>) -> (Kind, Option<Layout>) {
     match kind {
         Some(kind) => {
-            let layout = Layout {
-                bytes: u64::from(kind.bytes()),
-                align: kind.bytes(),
-                runtime_stride: None,
-            };
+            let layout = Layout::new(kind.bytes().into(), kind.bytes());
             (Kind::Number(kind), Some(layout))
         }
         None => (Kind::Other, None),
