@@ -9,11 +9,14 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(any(test, feature = "testing"))]
 mod byte_level;
+pub mod chat;
 pub mod config;
 pub mod gguf;
 pub mod quant;
+pub mod sampler;
+pub mod text;
+pub mod tokenizer;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

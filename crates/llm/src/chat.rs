@@ -1,0 +1,332 @@
+//! The chat template that comes with a model, which writes a conversation as the text that the model was trained on.
+
+use std::io::Write;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Value;
+use minijinja::{Environment, ErrorKind, context};
+
+use crate::gguf::{Gguf, GgufError, optional};
+
+/// Instructions that a template may execute; the model's own takes about 20 a message.
+pub const FUEL: u64 = 1_000_000;
+/// A rendered conversation may have this many bytes.
+pub const RENDERED_BYTES_MAX: usize = 1 << 20;
+/// A template may have this many bytes; the longest in use have about 10,000.
+pub const TEMPLATE_BYTES_MAX: usize = 1 << 18;
+
+const KEY: &str = "tokenizer.chat_template";
+
+/// Why a conversation cannot be rendered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChatError {
+    /// Metadata is of the wrong type.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
+    /// The file has no template.
+    #[error(
+        "the model has no chat template (\"tokenizer.chat_template\"); leave out --chat, or use an \"instruct\" model"
+    )]
+    NoTemplate,
+    /// The template is longer than any real one.
+    #[error(
+        "the model's chat template has {bytes} bytes, at most {max} are read; the file is corrupt or hostile"
+    )]
+    TemplateTooLong {
+        /// The template's length.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// The template is not valid Jinja.
+    #[error("the model's chat template is not valid: {source}; leave out --chat")]
+    BadTemplate {
+        /// What is wrong, and in which line.
+        source: minijinja::Error,
+    },
+    /// The template ran for too long.
+    #[error(
+        "the model's chat template took more than {max} instructions; it is hostile, or the conversation is far too long"
+    )]
+    OutOfFuel {
+        /// The limit.
+        max: u64,
+    },
+    /// The text became longer than any context.
+    #[error(
+        "the conversation is longer than {max} bytes as the chat template writes it; shorten it"
+    )]
+    TooLong {
+        /// The limit.
+        max: usize,
+    },
+    /// The template failed, or refused the conversation.
+    #[error(
+        "the model's chat template failed: {source}; leave out --chat, or change the messages' roles"
+    )]
+    Render {
+        /// What the template said.
+        source: minijinja::Error,
+    },
+}
+
+/// One message of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Who speaks: `system`, `user` or `assistant`.
+    pub role: String,
+    /// What they say.
+    pub content: String,
+}
+
+impl Message {
+    /// A message by the user.
+    pub fn user(content: impl Into<String>) -> Self {
+        Self {
+            role: "user".to_owned(),
+            content: content.into(),
+        }
+    }
+
+    /// Instructions to the model, before the conversation.
+    pub fn system(content: impl Into<String>) -> Self {
+        Self {
+            role: "system".to_owned(),
+            content: content.into(),
+        }
+    }
+
+    /// A message by the model.
+    pub fn assistant(content: impl Into<String>) -> Self {
+        Self {
+            role: "assistant".to_owned(),
+            content: content.into(),
+        }
+    }
+}
+
+/// A model's chat template.
+#[derive(Debug)]
+pub struct ChatTemplate {
+    environment: Environment<'static>,
+    begin: String,
+    end: String,
+}
+
+impl ChatTemplate {
+    /// The template in the file, with the texts of its first and last token, which templates refer to.
+    ///
+    /// # Errors
+    /// [`ChatError::NoTemplate`], [`ChatError::BadTemplate`] and the like.
+    pub fn from_gguf(gguf: &Gguf) -> Result<Self, ChatError> {
+        let source = optional(gguf.string(KEY))?.ok_or(ChatError::NoTemplate)?;
+        let tokens = optional(gguf.strings("tokenizer.ggml.tokens"))?.unwrap_or_default();
+        let text = |key: &str| -> Result<String, ChatError> {
+            let id = optional(gguf.u32(key))?;
+            Ok(id
+                .and_then(|id| tokens.get(id as usize))
+                .cloned()
+                .unwrap_or_default())
+        };
+        Self::new(
+            source,
+            text("tokenizer.ggml.bos_token_id")?,
+            text("tokenizer.ggml.eos_token_id")?,
+        )
+    }
+
+    /// A template in Jinja, and the texts of `bos_token` and `eos_token`.
+    ///
+    /// # Errors
+    /// [`ChatError::BadTemplate`], [`ChatError::TemplateTooLong`].
+    pub fn new(source: &str, begin: String, end: String) -> Result<Self, ChatError> {
+        if source.len() > TEMPLATE_BYTES_MAX {
+            return Err(ChatError::TemplateTooLong {
+                bytes: source.len(),
+                max: TEMPLATE_BYTES_MAX,
+            });
+        }
+        let mut environment = Environment::new();
+        environment.set_fuel(Some(FUEL));
+        // As Hugging Face's transformers, for which templates are written, set up Jinja.
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build();
+        environment.set_syntax(syntax.map_err(|source| ChatError::BadTemplate { source })?);
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_function(
+            "raise_exception",
+            |message: String| -> Result<Value, minijinja::Error> {
+                Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
+            },
+        );
+        environment
+            .add_template_owned(KEY, source.to_owned())
+            .map_err(|source| ChatError::BadTemplate { source })?;
+        Ok(Self {
+            environment,
+            begin,
+            end,
+        })
+    }
+
+    /// The conversation as text. With `add_generation_prompt` it ends where the model's answer begins.
+    ///
+    /// # Errors
+    /// [`ChatError`], if the template fails, refuses the messages, or takes too long.
+    pub fn render(
+        &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+    ) -> Result<String, ChatError> {
+        let message = |Message { role, content }: &Message| context! { role, content };
+        let variables = context! {
+            messages => messages.iter().map(message).collect::<Vec<Value>>(),
+            add_generation_prompt,
+            bos_token => self.begin.as_str(),
+            eos_token => self.end.as_str(),
+        };
+        let mut out = Bounded::default();
+        let result = self
+            .environment
+            .get_template(KEY)
+            .and_then(|template| template.render_captured_to(variables, &mut out).map(drop));
+        match result {
+            // Only text was written.
+            Ok(()) => Ok(String::from_utf8_lossy(&out.bytes).into_owned()),
+            Err(_) if out.full => Err(ChatError::TooLong {
+                max: RENDERED_BYTES_MAX,
+            }),
+            Err(error) if error.kind() == ErrorKind::OutOfFuel => {
+                Err(ChatError::OutOfFuel { max: FUEL })
+            }
+            Err(source) => Err(ChatError::Render { source }),
+        }
+    }
+}
+
+/// Takes so many bytes and no more: a loop around a long text is cheap in instructions.
+#[derive(Default)]
+struct Bounded {
+    bytes: Vec<u8>,
+    full: bool,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if bytes.len() > RENDERED_BYTES_MAX - self.bytes.len() {
+            self.full = true;
+            return Err(std::io::ErrorKind::WriteZero.into());
+        }
+        self.bytes.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gguf::GgufFile;
+    use crate::testing::{TinyModel, model_path};
+
+    /// The text that llama.cpp's server gives for the same messages (`/apply-template`, 22 November 2026).
+    const ONE_MESSAGE: &str = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging \
+        Face<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n";
+
+    fn template(source: &str) -> ChatTemplate {
+        ChatTemplate::new(source, "<s>".to_owned(), "</s>".to_owned()).unwrap()
+    }
+
+    #[test]
+    fn the_model_gets_chatml_with_its_default_system_message() {
+        let file = GgufFile::open(model_path()).unwrap();
+        let template = ChatTemplate::from_gguf(file.header()).unwrap();
+        assert_eq!(
+            template.render(&[Message::user("Hi")], true).unwrap(),
+            ONE_MESSAGE
+        );
+        let without_prompt = ONE_MESSAGE.strip_suffix("<|im_start|>assistant\n").unwrap();
+        assert_eq!(
+            template.render(&[Message::user("Hi")], false).unwrap(),
+            without_prompt
+        );
+        let conversation = [
+            Message::system("Be brief."),
+            Message::user("{{ 1 }}"),
+            Message::assistant("é\n"),
+        ];
+        assert_eq!(
+            template.render(&conversation, true).unwrap(),
+            "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n{{ 1 }}<|im_end|>\n\
+             <|im_start|>assistant\né\n<|im_end|>\n<|im_start|>assistant\n"
+        );
+    }
+
+    #[test]
+    fn templates_may_use_what_transformers_gives_them() {
+        let source = "{{ bos_token }}{% for m in messages %}\n  {% if m.content.startswith('H') %}\n\
+                      {{ m['content'].strip() | upper }}{% endif %}\n{% endfor %}{{ eos_token }}";
+        let text = template(source)
+            .render(&[Message::user("Hi "), Message::user("ignored")], false)
+            .unwrap();
+        assert_eq!(text, "<s>HI</s>");
+        let error = template("{{ raise_exception('roles must alternate') }}")
+            .render(&[], false)
+            .unwrap_err();
+        assert!(
+            matches!(error, ChatError::Render { .. })
+                && error.to_string().contains("roles must alternate")
+        );
+    }
+
+    #[test]
+    fn hostile_templates_end() {
+        let forever = "{% for a in range(10000) %}{% for b in range(10000) %}{% set x = a * b %}{% endfor %}{% endfor %}";
+        assert!(matches!(
+            template(forever).render(&[], false),
+            Err(ChatError::OutOfFuel { .. })
+        ));
+        let long = "{% for a in range(10000) %}{{ messages[0].content }}{% endfor %}";
+        let message = Message::user("x".repeat(1000));
+        assert!(matches!(
+            template(long).render(&[message], false),
+            Err(ChatError::TooLong { .. })
+        ));
+        let recursive = "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}";
+        assert!(matches!(
+            template(recursive).render(&[], false),
+            Err(ChatError::Render { .. })
+        ));
+    }
+
+    #[test]
+    fn broken_templates_are_errors() {
+        let new = |source: &str| ChatTemplate::new(source, String::new(), String::new());
+        assert!(matches!(
+            new("{% for %}"),
+            Err(ChatError::BadTemplate { .. })
+        ));
+        assert!(matches!(
+            new(&" ".repeat(TEMPLATE_BYTES_MAX + 1)),
+            Err(ChatError::TemplateTooLong { .. })
+        ));
+        assert!(new(&"(".repeat(100_000).replace('(', "{{ (")).is_err());
+        assert!(matches!(
+            template("{{ nothing.at.all }}").render(&[], false),
+            Err(ChatError::Render { .. })
+        ));
+        let bytes = TinyModel::default().writer().remove(KEY).bytes();
+        let gguf = Gguf::parse(&bytes[..], bytes.len() as u64).unwrap();
+        assert!(matches!(
+            ChatTemplate::from_gguf(&gguf),
+            Err(ChatError::NoTemplate)
+        ));
+    }
+}

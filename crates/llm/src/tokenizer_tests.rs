@@ -1,0 +1,290 @@
+use super::ControlText::{Plain, Token};
+use super::*;
+use crate::gguf::{Array, GgufFile, Value};
+use crate::testing::{GOLDEN_IDS, GOLDEN_TEXT, GgufWriter, TinyModel, model_path};
+
+/// Expected ids were made twice on 22 November 2026: by llama.cpp's server (xllamacpp 2026.10, `/tokenize`) and by a
+/// separate implementation of byte-level BPE in Python with the `regex` module. The two agree on every case.
+const CASES: &[(&str, ControlText, &[u32])] = &[
+    ("", Plain, &[]),
+    (" ", Plain, &[216]),
+    ("Hello, world!", Plain, &[19556, 28, 905, 17]),
+    (
+        "In 2024, 3.14159 is 1,000,000 times ٣ or ½ or Ⅷ",
+        Plain,
+        &[
+            788, 216, 34, 32, 34, 36, 28, 216, 35, 30, 33, 36, 33, 37, 41, 314, 216, 33, 28, 32,
+            32, 32, 28, 32, 32, 32, 1711, 216, 164, 113, 355, 216, 16738, 355, 216, 173, 223, 117,
+        ],
+    ),
+    (
+        "Ça va, déjà vu? Ångström naïve Zürich e\u{301}",
+        Plain,
+        &[
+            142, 225, 81, 46316, 28, 32564, 90, 16739, 386, 101, 47, 5549, 223, 863, 1321, 45682,
+            15486, 46494, 1777, 7170, 5130, 297, 151, 219,
+        ],
+    ),
+    (
+        "你好，世界。日本語のテキスト 한국어",
+        Plain,
+        &[
+            18645, 250, 48392, 138, 12831, 7906, 240, 178, 239, 230, 19076, 23274, 115, 40993, 179,
+            120, 248, 26453, 11100, 224, 10391, 251, 10391, 134, 11100, 226, 216, 33085, 246, 181,
+            130, 251, 183, 240, 129,
+        ],
+    ),
+    (
+        "🙂 👩\u{200d}👩\u{200d}👧\u{200d}👦 🇫🇷 ✨",
+        Plain,
+        &[
+            10813, 38887, 15107, 235, 119, 321, 231, 10813, 235, 119, 321, 231, 10813, 235, 117,
+            321, 231, 10813, 235, 116, 15107, 225, 121, 10813, 225, 132, 4636, 246, 118,
+        ],
+    ),
+    (
+        "fn main() {\n    println!(\"{}\", x[0] += 1);\n\treturn;\n}\n",
+        Plain,
+        &[
+            7853, 1085, 1000, 1662, 472, 1628, 34115, 17, 43331, 1002, 1792, 75, 32, 77, 4519, 216,
+            33, 4258, 198, 197, 5406, 43, 198, 109, 198,
+        ],
+    ),
+    ("   three leading spaces", Plain, &[256, 1296, 2899, 5600]),
+    ("trailing   ", Plain, &[4861, 4966, 333]),
+    (
+        "a\n\n\nb\r\n\tc \n d",
+        Plain,
+        &[81, 1116, 198, 82, 2738, 197, 83, 3717, 287],
+    ),
+    (
+        "I'm you're we'll don't I'VE it's",
+        Plain,
+        &[
+            57, 5248, 346, 2316, 392, 3060, 1326, 982, 339, 23, 18525, 357, 506,
+        ],
+    ),
+    (
+        "<|im_start|>user\nHi<|im_end|>\n",
+        Token,
+        &[1, 4093, 198, 26843, 2, 198],
+    ),
+    (
+        "<|im_start|>user\nHi<|im_end|>\n",
+        Plain,
+        &[
+            44, 108, 306, 79, 3738, 108, 46, 4093, 198, 26843, 44, 108, 306, 79, 486, 108, 46, 198,
+        ],
+    ),
+    (
+        "a<|endoftext|>b<|im_end|><|im_end|> c",
+        Token,
+        &[81, 0, 82, 2, 2, 265],
+    ),
+    (
+        "\u{a0}\u{3000} \u{2028}x",
+        Plain,
+        &[15442, 12109, 218, 216, 321, 118, 104],
+    ),
+    (
+        "https://example.com/a_b?c=1&d=%20#é",
+        Plain,
+        &[
+            4687, 1742, 7434, 30, 824, 31, 81, 79, 82, 47, 83, 45, 33, 22, 84, 23446, 34, 32, 19,
+            2756,
+        ],
+    ),
+    (
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        Plain,
+        &[
+            46880, 46880, 46880, 46880, 46880, 46880, 46880, 46880, 46880, 46880,
+        ],
+    ),
+    (
+        "Здравствуй, мир! שלום مرحبا",
+        Plain,
+        &[
+            155, 241, 19263, 23728, 16464, 24674, 16464, 14714, 24958, 28, 41337, 7872, 9175, 17,
+            12960, 119, 31838, 23970, 162, 247, 36395, 20602, 44626, 31462, 10805,
+        ],
+    ),
+    ("\u{0}\u{1}\u{7f}", Plain, &[190, 191, 217]),
+];
+
+fn smollm() -> Tokenizer {
+    Tokenizer::from_gguf(GgufFile::open(model_path()).unwrap().header()).unwrap()
+}
+
+#[test]
+fn texts_of_all_kinds_have_the_known_tokens() {
+    let tokenizer = smollm();
+    for &(text, control, expected) in CASES {
+        let found = tokenizer.encode(text, control).unwrap();
+        assert_eq!(found, expected, "{text:?}, {control:?}");
+        if control == Plain {
+            assert_eq!(tokenizer.decode(&found), text);
+        }
+        let mut stream = TextStream::default();
+        let mut shown: String = found
+            .iter()
+            .map(|&id| stream.push(tokenizer.bytes(id)))
+            .collect();
+        assert!(!shown.contains(char::REPLACEMENT_CHARACTER), "{text:?}");
+        shown += &stream.finish();
+        assert_eq!(shown, tokenizer.decode(&found));
+    }
+    assert_eq!(tokenizer.encode(GOLDEN_TEXT, Plain).unwrap(), GOLDEN_IDS);
+}
+
+#[test]
+fn the_model_says_where_texts_end() {
+    let tokenizer = smollm();
+    assert_eq!(
+        (tokenizer.vocabulary(), tokenizer.begin(), tokenizer.end()),
+        (49152, None, Some(2))
+    );
+    let ends: Vec<u32> = (0..50_000).filter(|&id| tokenizer.ends(id)).collect();
+    assert_eq!(ends, [0, 2]);
+}
+
+#[test]
+fn control_tokens_are_not_text() {
+    let tokenizer = smollm();
+    let ids = tokenizer
+        .encode("<|im_start|>user\nHi<|im_end|>", Token)
+        .unwrap();
+    assert_eq!(tokenizer.decode(&ids), "user\nHi");
+    assert_eq!(tokenizer.bytes(1), b"");
+    assert_eq!(tokenizer.bytes(u32::MAX), b"");
+}
+
+#[test]
+fn what_the_vocabulary_cannot_express_is_named() {
+    let error = smollm().encode("naïve\u{4}", Plain).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            TokenizerError::NotInVocabulary {
+                character: '\u{4}',
+                offset: 6
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_longest_texts_are_split_as_any_other() {
+    let tokenizer = smollm();
+    for piece in [" ", "\n", "a", "7", "世", "!"] {
+        let text = piece.repeat(TEXT_BYTES_MAX / piece.len() - 1) + "x";
+        let ids = tokenizer.encode(&text, Plain).unwrap();
+        assert_eq!(tokenizer.decode(&ids), text, "{piece:?}");
+    }
+    let spaces = tokenizer
+        .encode(&(" ".repeat(TEXT_BYTES_MAX - 2) + "xy"), Plain)
+        .unwrap();
+    assert_eq!(
+        spaces[spaces.len() - 1..],
+        tokenizer.encode("xy", Plain).unwrap()[..]
+    );
+    let text = "a".repeat(TEXT_BYTES_MAX + 1);
+    assert!(matches!(
+        tokenizer.encode(&text, Plain),
+        Err(TokenizerError::TextTooLong { .. })
+    ));
+}
+
+fn tiny(change: impl FnOnce(&mut GgufWriter)) -> Result<Tokenizer, TokenizerError> {
+    let mut writer = TinyModel::default().writer();
+    change(&mut writer);
+    let bytes = writer.bytes();
+    Tokenizer::from_gguf(&Gguf::parse(&bytes[..], bytes.len() as u64).unwrap())
+}
+
+fn strings(texts: &[&str]) -> Value {
+    Value::Array(Array::String(
+        texts.iter().map(|&text| text.to_owned()).collect(),
+    ))
+}
+
+#[test]
+fn a_tiny_tokenizer_works() {
+    let tokenizer = tiny(|_| {}).unwrap();
+    assert_eq!(tokenizer.encode("abé", Plain).unwrap(), [256, 0xC3, 0xA9]);
+    assert_eq!(
+        tokenizer.encode("a<|im_end|>", Token).unwrap(),
+        [u32::from(b'a'), 258]
+    );
+    assert_eq!(tokenizer.decode(&[256, 258, 0xE4]), "ab\u{FFFD}");
+    let adds_begin = tiny(|writer| {
+        writer.set("tokenizer.ggml.add_bos_token", Value::Bool(true));
+    });
+    assert_eq!(adds_begin.unwrap().begin(), Some(257));
+    let one_number = |pre: &str| {
+        let tokenizer = tiny(|writer| {
+            writer
+                .set("tokenizer.ggml.merges", strings(&[]))
+                .set("tokenizer.ggml.pre", Value::String(pre.to_owned()));
+        });
+        tokenizer.unwrap().encode("12", Plain).unwrap()
+    };
+    assert_eq!(one_number("gpt-2"), one_number("smollm"));
+}
+
+#[test]
+fn corrupt_tokenizers_are_refused() {
+    let with = |key: &str, value: Value| {
+        tiny(|writer| {
+            writer.set(&format!("tokenizer.ggml.{key}"), value);
+        })
+        .unwrap_err()
+    };
+    let text = |text: &str| Value::String(text.to_owned());
+    assert!(
+        matches!(with("model", text("llama")), TokenizerError::UnsupportedModel { name } if name == "llama")
+    );
+    assert!(
+        matches!(with("pre", text("qwen2")), TokenizerError::UnsupportedSplit { name } if name == "qwen2")
+    );
+    assert!(matches!(
+        with("tokens", strings(&["a"])),
+        TokenizerError::VocabularyDiffers {
+            tokens: 1,
+            vocabulary: 259
+        }
+    ));
+    assert!(matches!(
+        with("tokens", Value::U8(1)),
+        TokenizerError::Gguf(GgufError::WrongType { .. })
+    ));
+    let repeated = vec!["x"; TinyModel::VOCABULARY as usize];
+    assert!(matches!(
+        with("tokens", strings(&repeated)),
+        TokenizerError::DuplicateToken {
+            first: 0,
+            second: 1,
+            ..
+        }
+    ));
+    let types = Value::Array(Array::I32(vec![1]));
+    assert!(matches!(
+        with("token_type", types),
+        TokenizerError::TypesMissing { types: 1, .. }
+    ));
+    for merge in ["ab", "", "a", "b a", "zz zz"] {
+        let error = with("merges", strings(&["a b", merge]));
+        assert!(
+            matches!(error, TokenizerError::BadMerge { index: 1, .. }),
+            "{merge:?}: {error}"
+        );
+    }
+    for key in ["bos_token_id", "eos_token_id", "eot_token_id"] {
+        let error = with(key, Value::U32(TinyModel::VOCABULARY));
+        assert!(
+            matches!(error, TokenizerError::NoSuchToken { id: 259, .. }),
+            "{error}"
+        );
+    }
+}
