@@ -434,7 +434,7 @@ impl State {
         }
         let goal = self.queues[index].clock_of(ticket.value);
         if timeout_ns < SHORT_WAIT_NS && self.prng.chance(1, 2) {
-            let steps = self.prng.below(8);
+            let steps = self.prng.below(3);
             self.run_some(steps);
         } else if !self.run_until(&goal) {
             self.still_there()?;
