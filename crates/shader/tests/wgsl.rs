@@ -177,6 +177,35 @@ fn a_kernel_requires_what_it_uses_and_not_what_its_neighbour_uses() {
 }
 
 #[test]
+fn what_no_kernel_uses_leaves_no_trace() {
+    let module = module(
+        "enable f16;
+         @group(0) @binding(0) var<storage, read_write> unused: array<f16>;
+         @group(0) @binding(1) var<storage, read_write> out: array<f32>;
+         fn idle() -> f16 { return unused[0]; }
+         @compute @workgroup_size(1) fn k() { out[0] = 1.0; }",
+    );
+    assert!(module.required("k").unwrap().is_empty());
+    let msl = module.msl("k", &MslOptions::default()).unwrap();
+    assert_eq!(
+        msl.buffers,
+        [MslBuffer {
+            group: 0,
+            binding: 1,
+            slot: 0
+        }]
+    );
+    assert_eq!(
+        msl.sizes,
+        Some(MslSizes {
+            slot: 1,
+            bindings: vec![(0, 1)]
+        })
+    );
+    assert!(!msl.source.contains("half"), "{}", msl.source);
+}
+
+#[test]
 fn constants_give_one_source_several_shapes() {
     let source = "override width: u32; @id(7) override height: u32 = 2u; override unused: f32;
          var<workgroup> shared_: array<f32, width * 4u>;
