@@ -1,3 +1,7 @@
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+
 use super::ControlText::{Plain, Token};
 use super::*;
 use crate::gguf::{Array, GgufFile, Value};
@@ -177,18 +181,17 @@ fn what_the_vocabulary_cannot_express_is_named() {
 #[test]
 fn the_longest_texts_are_split_as_any_other() {
     let tokenizer = smollm();
-    for piece in [" ", "\n", "a", "7", "世", "!"] {
-        let text = piece.repeat(TEXT_BYTES_MAX / piece.len() - 1) + "x";
-        let ids = tokenizer.encode(&text, Plain).unwrap();
-        assert_eq!(tokenizer.decode(&ids), text, "{piece:?}");
-    }
+    // The last space belongs to the word, however long the run: the engine forgets that from 1,000,000 spaces on.
     let spaces = tokenizer
         .encode(&(" ".repeat(TEXT_BYTES_MAX - 2) + "xy"), Plain)
         .unwrap();
-    assert_eq!(
-        spaces[spaces.len() - 1..],
-        tokenizer.encode("xy", Plain).unwrap()[..]
-    );
+    let word = tokenizer.encode(" xy", Plain).unwrap();
+    assert_ne!(word, tokenizer.encode("xy", Plain).unwrap());
+    assert_eq!(spaces[spaces.len() - word.len()..], word);
+    let digits = tokenizer
+        .encode(&"7".repeat(TEXT_BYTES_MAX), Plain)
+        .unwrap();
+    assert_eq!(digits.len(), TEXT_BYTES_MAX);
     let text = "a".repeat(TEXT_BYTES_MAX + 1);
     assert!(matches!(
         tokenizer.encode(&text, Plain),
@@ -286,5 +289,14 @@ fn corrupt_tokenizers_are_refused() {
             matches!(error, TokenizerError::NoSuchToken { id: 259, .. }),
             "{error}"
         );
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_comes_back(text in prop_oneof![any::<String>(), "[ab 0-9\n<|im_end>é🙂]{0,40}"]) {
+        static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| tiny(|_| {}).unwrap());
+        let ids = TOKENIZER.encode(&text, Plain).unwrap();
+        prop_assert_eq!(TOKENIZER.decode(&ids), text);
     }
 }

@@ -1,7 +1,21 @@
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::chat::{ChatTemplate, Message};
+use crate::config::Config;
 use crate::testing::{GgufWriter, TinyModel};
+use crate::tokenizer::{ControlText, Tokenizer};
+
+/// Its header has about 9,000 bytes.
+static TINY: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    TinyModel {
+        layers: 1,
+        ..TinyModel::default()
+    }
+    .bytes()
+});
 
 fn parse(bytes: &[u8]) -> Result<Gguf, GgufError> {
     Gguf::parse(bytes, bytes.len() as u64)
@@ -367,14 +381,7 @@ fn overlapping_and_repeated_tensors_are_refused() {
 
 #[test]
 fn every_truncation_is_an_error() {
-    for bytes in [
-        every_type().bytes(),
-        TinyModel {
-            layers: 1,
-            ..TinyModel::default()
-        }
-        .bytes(),
-    ] {
+    for bytes in [every_type().bytes(), TINY.clone()] {
         for end in 0..bytes.len() {
             assert!(parse(&bytes[..end]).is_err(), "{end} of {}", bytes.len());
         }
@@ -393,7 +400,17 @@ fn exercise(bytes: &[u8]) {
         let data = &bytes[tensor.offset as usize..][..tensor.bytes as usize];
         assert_eq!(dequantise(tensor.ty, data).len() as u64, tensor.elements());
     }
-    let _config = crate::config::Config::from_gguf(&gguf);
+    let _config = Config::from_gguf(&gguf);
+    if let Ok(tokenizer) = Tokenizer::from_gguf(&gguf) {
+        let ids = tokenizer
+            .encode("ab<|im_end|> 12", ControlText::Token)
+            .unwrap_or_default();
+        assert!(ids.iter().all(|&id| id < tokenizer.vocabulary()));
+        tokenizer.decode(&ids);
+    }
+    if let Ok(template) = ChatTemplate::from_gguf(&gguf) {
+        let _text = template.render(&[Message::user("ab")], true);
+    }
 }
 
 proptest! {
@@ -404,6 +421,17 @@ proptest! {
         let mut bytes = every_type().bytes();
         for (at, byte) in flips {
             let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        exercise(&bytes);
+    }
+
+    #[test]
+    fn a_model_with_a_damaged_header_never_panics(
+        flips in prop::collection::vec((0usize..12_000, any::<u8>()), 1..4),
+    ) {
+        let mut bytes = TINY.clone();
+        for (at, byte) in flips {
             bytes[at] = byte;
         }
         exercise(&bytes);
