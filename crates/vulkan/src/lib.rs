@@ -20,6 +20,8 @@ mod instance;
 mod layout;
 mod memory;
 mod pipeline;
+#[cfg(feature = "raw-chain")]
+mod raw;
 mod spirv;
 mod submit;
 mod support;
@@ -43,6 +45,8 @@ use crate::support::Support;
 pub use crate::debug::ValidationLog;
 pub use crate::error::OpenError;
 pub use crate::instance::{DeviceKind, PhysicalDevice, physical_devices};
+#[cfg(feature = "raw-chain")]
+pub use crate::raw::RawChain;
 
 /// Which device to open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

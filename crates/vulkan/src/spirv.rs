@@ -9,6 +9,8 @@ const MAGIC: u32 = 0x0723_0203;
 const HEADER_WORDS: usize = 5;
 const OP_ENTRY_POINT: u32 = 15;
 const OP_CAPABILITY: u32 = 17;
+const OP_FUNCTION: u32 = 54;
+const OP_FUNCTION_END: u32 = 56;
 const GL_COMPUTE: u32 = 5;
 
 /// Refuses a module that is not whole, lacks the kernel's entry point, or needs what the device lacks.
@@ -35,6 +37,7 @@ pub(crate) fn check(kernel: &Kernel, words: &[u32], support: &Support) -> Result
     }
     let mut entry_points = Vec::new();
     let mut missing = Vec::new();
+    let mut in_function = false;
     let mut rest = body;
     while let Some(&first) = rest.first() {
         let length = (first >> 16) as usize;
@@ -49,8 +52,16 @@ pub(crate) fn check(kernel: &Kernel, words: &[u32], support: &Support) -> Result
                 missing.extend(support.features.missing(*capability));
             }
             (OP_ENTRY_POINT, [_, GL_COMPUTE, _, name @ ..]) => entry_points.push(string(name)),
+            (OP_FUNCTION, _) if !in_function => in_function = true,
+            (OP_FUNCTION_END, _) if in_function => in_function = false,
+            (OP_FUNCTION | OP_FUNCTION_END, _) => {
+                return fail("its SPIR-V has a function within a function".to_owned());
+            }
             _ => {}
         }
+    }
+    if in_function {
+        return fail("its SPIR-V is cut short: its last function has no end".to_owned());
     }
     if !missing.is_empty() {
         missing.sort_unstable();

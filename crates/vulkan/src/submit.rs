@@ -19,9 +19,9 @@ use crate::pipeline::Pipelines;
 
 /// A queue and its timeline, on which the value of a ticket is the value of the semaphore.
 pub(crate) struct Queue {
-    raw: vk::Queue,
+    pub(crate) raw: vk::Queue,
     timeline: vk::Semaphore,
-    family: u32,
+    pub(crate) family: u32,
     /// The last value handed over. Stored before the driver knows, so that a completed value is never beyond it.
     submitted: AtomicU64,
     recorder: Mutex<Recorder>,

@@ -46,7 +46,10 @@ fn damaged_spirv() {
     assert!(try_it(vec![]).contains("0 words"));
     assert!(try_it(good[..4].to_vec()).contains("4 words"));
     assert!(try_it(good.iter().map(|it| it.swap_bytes()).collect()).contains("begins with"));
-    assert!(try_it(good[..good.len() - 1].to_vec()).contains("cut short or damaged"));
+    for cut in 1..40 {
+        let said = try_it(good[..good.len() - cut].to_vec());
+        assert!(said.contains("cut short"), "{said}");
+    }
     let mut zero = good.clone();
     zero[5] = 0;
     assert!(try_it(zero).contains("damaged at word 5"));
@@ -234,12 +237,9 @@ fn devices_are_listed_and_open_by_index_and_name() {
 #[test]
 fn a_canary_is_heard() {
     let rig = Rig::new(&checked());
-    let x = rig.buffer(64);
-    // Its binding 0 of group 0 is not in the layout.
+    // The kernel's binding 0 is not in this layout.
     let wrong = kernel(&[(0, 5, Access::ReadWrite, false)], None);
-    let pipeline = rig.pipeline(LCG, &wrong);
-    let mut batch = Batch::default();
-    launch(&mut batch, pipeline, &[x], &[], [0, 1, 1]);
+    rig.pipeline(LCG, &wrong);
     let messages = rig.end();
     assert!(
         messages
