@@ -5,17 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidegate_core::{
     Batch, Capabilities, Code, Device, DeviceError, HostAccess, Kernel, MemoryId, MemoryKind,
-    PipelineId, Region, Ticket,
+    PipelineId, Ticket,
 };
 
-use crate::check::{Pipeline, refusal};
-use crate::clock::{Clock, Lane, QUEUES_MAX, Stamp};
+use crate::clock::{Clock, QUEUES_MAX};
 use crate::fault::{Armed, due};
-use crate::memory::Memory;
 use crate::prng::Prng;
 use crate::queue::Queue;
 use crate::setup::Setup;
-use crate::state::{State, bytes_of};
+use crate::state::State;
 use crate::violation::{Rule, Violation};
 
 /// Waits shorter than this may time out although nothing is wrong, as the device has no clock of its own.
@@ -167,215 +165,6 @@ impl State {
         }
     }
 
-    fn allocate(
-        &mut self,
-        id: MemoryId,
-        bytes: u64,
-        kind: MemoryKind,
-    ) -> Result<HostAccess, DeviceError> {
-        let region = bytes_of(id, &(0..bytes));
-        if self.live(id).is_some() {
-            self.violate(Violation::new(Rule::Dead, "allocated twice").at(region));
-        }
-        if bytes < 16 || !bytes.is_multiple_of(16) {
-            let detail = "an allocation is a multiple of 16 bytes, at least 16";
-            self.violate(Violation::new(Rule::Align, detail).at(region));
-        }
-        let live = self.memory.iter().flatten().filter(|it| it.live).count() as u64;
-        let too_large = bytes > self.capabilities.allocation_bytes_max;
-        if too_large || live >= self.capabilities.allocations_max {
-            let detail = "beyond allocation_bytes_max or allocations_max";
-            self.violate(Violation::new(Rule::Range, detail).at(region));
-        }
-        let planned = due(&mut self.faults.allocations, &self.faults.plan.allocations);
-        let full = self.memory_used().saturating_add(bytes) > self.memory_limit();
-        if planned || full || too_large || self.faults.plan.kinds.contains(&kind) {
-            return Err(DeviceError::OutOfMemory);
-        }
-        let host = match kind {
-            MemoryKind::Device => self.device_memory,
-            MemoryKind::Upload => HostAccess {
-                write: true,
-                read: false,
-            },
-            MemoryKind::Readback => HostAccess {
-                write: false,
-                read: true,
-            },
-        };
-        let index = id.0 as usize;
-        if self.memory.len() <= index {
-            self.memory.resize_with(index + 1, || None);
-        }
-        self.memory[index] = Some(Memory::new(bytes, host, &mut self.prng));
-        Ok(host)
-    }
-
-    pub(crate) fn memory_used(&self) -> u64 {
-        let live = self.memory.iter().flatten().filter(|it| it.live);
-        live.map(Memory::bytes).sum()
-    }
-
-    fn memory_limit(&self) -> u64 {
-        let all = self.capabilities.memory_bytes;
-        self.faults.plan.budget_bytes.map_or(all, |it| it.min(all))
-    }
-
-    fn free(&mut self, id: MemoryId) {
-        let Some(memory) = self.live(id) else {
-            let detail = format!("m{} is freed and does not exist", id.0);
-            self.violate(Violation::new(Rule::Dead, detail));
-            return;
-        };
-        let region = bytes_of(id, &(0..memory.bytes()));
-        if self.lost.is_none()
-            && let Some(user) = memory.uses.beyond(&self.told)
-        {
-            let detail = format!("freed, and {} may still run", self.name(user));
-            self.violate(Violation::new(Rule::InUse, detail).at(region));
-        }
-        if let Some(memory) = &mut self.memory[id.0 as usize] {
-            memory.free(&mut self.prng);
-        }
-    }
-
-    fn host_write(&mut self, id: MemoryId, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
-        let planned = due(&mut self.faults.writes, &self.faults.plan.writes);
-        let region = bytes_of(id, &(offset..offset.saturating_add(data.len() as u64)));
-        if !self.host_touches(region, true) {
-            return Ok(());
-        }
-        if planned {
-            return Err(DeviceError::OutOfMemory);
-        }
-        self.host_writes += 1;
-        let who = Stamp::new(Lane::HOST, self.host_writes, true);
-        if let Some(memory) = &mut self.memory[id.0 as usize] {
-            memory.shadow.note_write(&(offset..region.end()), who);
-            memory.write(offset as usize, data, who);
-        }
-        Ok(())
-    }
-
-    fn host_read(&mut self, id: MemoryId, offset: u64, data: &mut [u8]) -> Result<(), DeviceError> {
-        let planned = due(&mut self.faults.reads, &self.faults.plan.reads);
-        let region = bytes_of(id, &(offset..offset.saturating_add(data.len() as u64)));
-        if !self.host_touches(region, false) {
-            return Ok(());
-        }
-        if planned {
-            return Err(DeviceError::OutOfMemory);
-        }
-        let mut sees = self.told;
-        sees.advance(Lane::HOST, self.host_writes);
-        if let Some(memory) = &self.memory[id.0 as usize] {
-            memory.read(offset as usize, data, &mut self.prng, |it| {
-                sees.covers(it) && (it.host_reads() || it.number() == 0)
-            });
-        }
-        Ok(())
-    }
-
-    /// Judges an access by the host; whether it can be made at all.
-    fn host_touches(&mut self, region: Region, writes: bool) -> bool {
-        if region.bytes == 0 {
-            return false;
-        }
-        if let Err(violation) = self.world().inside(&region) {
-            self.violate(*violation);
-            return false;
-        }
-        let Some(memory) = self.live(region.memory) else {
-            return false;
-        };
-        let allowed = if writes {
-            memory.host.write
-        } else {
-            memory.host.read
-        };
-        let range = region.offset..region.end();
-        let mut told = self.told;
-        told.advance(Lane::HOST, self.host_writes);
-        let race = memory.shadow.check_host(&range, writes, &told);
-        let unseen = memory
-            .shadow
-            .find_write(&range, |it| it.host_reads() || it.number() == 0);
-        let verb = if writes { "writes" } else { "reads" };
-        if !allowed {
-            let detail = format!("the host {verb} memory that it may not");
-            self.violate(Violation::new(Rule::Call, detail).at(region));
-        } else if let Some((range, other)) = race {
-            let detail = format!("the host {verb} what {} still uses", self.name(other));
-            let violation = Violation::new(Rule::HostRace, detail);
-            self.violate(violation.at(bytes_of(region.memory, &range)));
-        } else if let Some((range, other)) = unseen
-            && !writes
-        {
-            let name = self.name(other);
-            let detail = format!("the host reads what {name} wrote, without host_reads");
-            let violation = Violation::new(Rule::HostUnseen, detail);
-            self.violate(violation.at(bytes_of(region.memory, &range)));
-        }
-        allowed
-    }
-
-    fn create_pipeline(
-        &mut self,
-        id: PipelineId,
-        kernel: &Kernel,
-        code: &Code,
-    ) -> Result<(), DeviceError> {
-        let index = id.0 as usize;
-        if self.pipelines.get(index).is_some_and(Option::is_some) {
-            let detail = format!("p{} is created twice", id.0);
-            self.violate(Violation::new(Rule::Dead, detail));
-        }
-        let refused = |detail: String| Err(DeviceError::Refused { detail });
-        if due(&mut self.faults.pipelines, &self.faults.plan.pipelines) {
-            return refused(format!("kernel {}: refused, as planned", kernel.name));
-        }
-        let Code::Host(code) = code else {
-            let name = &kernel.name;
-            return refused(format!(
-                "kernel {name}: a simulated device runs only Code::Host"
-            ));
-        };
-        if let Some(detail) = refusal(&self.capabilities, kernel) {
-            return refused(detail);
-        }
-        if self.pipelines.len() <= index {
-            self.pipelines.resize_with(index + 1, || None);
-            self.pipeline_uses.resize(index + 1, Clock::ZERO);
-        }
-        self.pipeline_uses[index] = Clock::ZERO;
-        self.pipelines[index] = Some(Arc::new(Pipeline {
-            kernel: kernel.clone(),
-            code: code.clone(),
-        }));
-        Ok(())
-    }
-
-    fn destroy_pipeline(&mut self, id: PipelineId) {
-        let index = id.0 as usize;
-        if self
-            .pipelines
-            .get_mut(index)
-            .and_then(Option::take)
-            .is_none()
-        {
-            let detail = format!("p{} is destroyed and does not exist", id.0);
-            self.violate(Violation::new(Rule::Dead, detail));
-            return;
-        }
-        if self.lost.is_none()
-            && let Some(user) = self.pipeline_uses[index].beyond(&self.told)
-        {
-            let name = self.name(user);
-            let detail = format!("p{} is destroyed, and {name} may still run", id.0);
-            self.violate(Violation::new(Rule::InUse, detail));
-        }
-    }
-
     fn submit(&mut self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {
         if due(&mut self.faults.submits, &self.faults.plan.submits) {
             return Err(DeviceError::OutOfMemory);
@@ -476,5 +265,55 @@ impl State {
         let (ticket, error) = self.failures.remove(index);
         self.tell(ticket.queue as usize, ticket.value);
         Err(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::Region;
+
+    use super::*;
+    use crate::state::bytes_of;
+
+    #[test]
+    fn two_threads_in_submit_for_one_queue_are_noticed() {
+        let sim = Sim::new(0);
+        let ticket = |queue| Ticket { queue, value: 1 };
+        sim.0.submitting[0].store(true, Ordering::Release);
+        sim.submit(&Batch::default(), ticket(1)).unwrap();
+        assert_eq!(sim.violations().len(), 1, "only the empty batch");
+        sim.submit(&Batch::default(), ticket(0)).unwrap();
+        assert_eq!(sim.violations()[1].rule, Rule::Call);
+        assert!(sim.violations()[1].detail.contains("two threads"));
+    }
+
+    #[test]
+    fn threads_share_a_device_through_handles() {
+        let sim = Sim::new(4);
+        sim.allocate(MemoryId(0), 64, MemoryKind::Device).unwrap();
+        std::thread::scope(|scope| {
+            for queue in 0..2 {
+                let sim = sim.clone();
+                scope.spawn(move || {
+                    for value in 1..50 {
+                        let mut batch = Batch::default();
+                        batch.opening.before = tidegate_core::Stages::ALL;
+                        batch.opening.after = tidegate_core::Stages::ALL;
+                        let target = bytes_of(MemoryId(0), &(0..32));
+                        let target = Region {
+                            offset: 32 * u64::from(queue),
+                            ..target
+                        };
+                        let fill = tidegate_core::Command::Fill { target, pattern: 1 };
+                        batch.commands.push(fill);
+                        let ticket = Ticket { queue, value };
+                        sim.submit(&batch, ticket).unwrap();
+                        assert!(sim.wait(ticket, u64::MAX).unwrap());
+                    }
+                });
+            }
+        });
+        sim.assert_clean();
+        assert_eq!(sim.live().submissions, 0);
     }
 }

@@ -1,5 +1,6 @@
 //! Runs what is in flight, in an order that the promises allow and the seed picks.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tidegate_core::{Access, Command, DeviceError, Launch, Region};
@@ -248,8 +249,20 @@ impl State {
                 }
             }
         } else {
-            for at in piece {
-                (pipeline.code.0)(pieces.workgroup(at, launch.grid), &mut slices, scalars);
+            // A panic here would otherwise leave the command half run and its submission never complete.
+            let run = AssertUnwindSafe(|| {
+                for at in piece {
+                    (pipeline.code.0)(pieces.workgroup(at, launch.grid), &mut slices, scalars);
+                }
+            });
+            if catch_unwind(run).is_err() {
+                let detail = format!("{} panicked", pipeline.kernel.name);
+                self.violate(Violation {
+                    ticket: Some(task.work.ticket),
+                    command: Some(task.index),
+                    batch: task.work.batch.to_string(),
+                    ..Violation::new(Rule::Kernel, detail)
+                });
             }
         }
         for (touch, (before, after)) in task.touches.iter().zip(gathered.iter().zip(&after)) {

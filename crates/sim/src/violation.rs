@@ -26,7 +26,7 @@ pub enum Rule {
     Align,
     /// A ticket does not grow, names no queue, or is waited on before it was submitted.
     Ticket,
-    /// A kernel changed a buffer that its interface says it only reads.
+    /// A kernel changed a buffer that its interface says it only reads, or panicked.
     Kernel,
     /// A method was called in a way that its contract excludes.
     Call,

@@ -79,10 +79,8 @@ impl Model {
         let mut own_batch = true;
         for item in self.queues[queue][..end].iter().rev() {
             match item {
-                Item::Barrier(before, after) => {
-                    if meets(*after, stage.union(handed_on)) {
-                        handed_on = handed_on.union(*before);
-                    }
+                Item::Barrier(before, after) if meets(*after, stage.union(handed_on)) => {
+                    handed_on = handed_on.union(*before);
                 }
                 Item::Step(step, stage) if handed_on.contains(*stage) => self.mark(*step, seen),
                 Item::Open(waits) => {

@@ -1,7 +1,9 @@
 //! The host: what it may touch, when, and what it then sees.
 
 use crate::support::*;
-use tidegate_core::{Device, HostAccess, MemoryId, MemoryKind, PipelineId};
+use std::sync::Arc;
+
+use tidegate_core::{Code, Device, HostAccess, HostKernel, MemoryId, MemoryKind, PipelineId};
 use tidegate_sim::{Rule, Setup, Sim, kernels};
 
 #[test]
@@ -200,4 +202,19 @@ fn a_kernel_that_writes_what_it_reads_is_found() {
     draft.submit(&sim, 0, 1);
     wait(&sim, 0, 1);
     assert!(rules(&sim).contains(&Rule::Kernel));
+}
+
+#[test]
+fn a_kernel_that_panics_takes_nothing_with_it() {
+    let sim = rig(0);
+    let (kernel, _) = kernels::affine();
+    let code = Code::Host(HostKernel(Arc::new(|_, _, _| panic!("as planned"))));
+    sim.create_pipeline(PipelineId(20), &kernel, &code).unwrap();
+    let draft = batch().launch(PipelineId(20), &[whole(0)], &[3, 1]);
+    draft.submit(&sim, 0, 1);
+    wait(&sim, 0, 1);
+    assert!(rules(&sim).iter().all(|it| *it == Rule::Kernel) && !rules(&sim).is_empty());
+    batch().host_reads().fill(whole(1), 7).submit(&sim, 0, 2);
+    wait(&sim, 0, 2);
+    assert_eq!(read(&sim, whole(1)), words(7));
 }
