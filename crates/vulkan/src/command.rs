@@ -190,7 +190,7 @@ impl Encoder<'_> {
             return Ok(());
         }
         self.bound.scalars = Some(span);
-        let whole = if bytes.len() % 4 == 0 {
+        let whole = if bytes.len().is_multiple_of(4) {
             bytes
         } else {
             let scalars = &mut self.scratch.scalars;
@@ -278,5 +278,5 @@ impl Encoder<'_> {
 
 /// Whether the region is made of whole words, at least one.
 fn is_words(region: &Region) -> bool {
-    region.bytes > 0 && region.bytes % 4 == 0 && region.offset % 4 == 0
+    region.bytes > 0 && region.bytes.is_multiple_of(4) && region.offset.is_multiple_of(4)
 }

@@ -168,12 +168,7 @@ impl Features {
 
     /// The names of what kernels may use.
     pub(crate) fn names(&self) -> Vec<&'static str> {
-        let mut names: Vec<_> = self
-            .table()
-            .into_iter()
-            .filter(|it| it.1)
-            .map(|it| it.0)
-            .collect();
+        let mut names: Vec<_> = self.table().filter(|it| it.1).map(|it| it.0).collect();
         names.dedup();
         names
     }
@@ -184,7 +179,7 @@ impl Features {
         if capability <= 1 {
             return None;
         }
-        match self.table().into_iter().find(|it| it.2 == capability) {
+        match self.table().find(|it| it.2 == capability) {
             Some((_, true, _)) => None,
             Some((name, false, _)) => Some(name.to_owned()),
             None => Some(format!("SPIR-V capability {capability}")),
@@ -192,87 +187,76 @@ impl Features {
     }
 
     /// Each feature's name, whether it is there, and the number of the SPIR-V capability that it allows.
-    fn table(&self) -> [(&'static str, bool, u32); 28] {
+    fn table(&self) -> impl Iterator<Item = (&'static str, bool, u32)> {
         let (core, v11, v12) = (&self.core, &self.v11, &self.v12);
-        let subgroup = |flag| self.subgroup.contains(flag);
-        let dot = self.dot_product.is_some();
-        [
-            ("shader_f16", v12.shader_float16 != 0, 9),
-            ("shader_float64", core.shader_float64 != 0, 10),
-            ("shader_int64", core.shader_int64 != 0, 11),
-            ("int64_atomics", v12.shader_buffer_int64_atomics != 0, 12),
-            ("shader_int16", core.shader_int16 != 0, 22),
-            ("shader_int8", v12.shader_int8 != 0, 39),
-            ("storage_16bit", v11.storage_buffer16_bit_access != 0, 4433),
+        let dot_product = self.dot_product.is_some();
+        let types = [
+            ("shader_f16", v12.shader_float16, 9),
+            ("shader_float64", core.shader_float64, 10),
+            ("shader_int64", core.shader_int64, 11),
+            ("int64_atomics", v12.shader_buffer_int64_atomics, 12),
+            ("shader_int16", core.shader_int16, 22),
+            ("shader_int8", v12.shader_int8, 39),
+            ("storage_16bit", v11.storage_buffer16_bit_access, 4433),
             (
                 "uniform_16bit",
-                v11.uniform_and_storage_buffer16_bit_access != 0,
+                v11.uniform_and_storage_buffer16_bit_access,
                 4434,
             ),
-            ("scalars_16bit", v11.storage_push_constant16 != 0, 4435),
-            ("storage_8bit", v12.storage_buffer8_bit_access != 0, 4448),
+            ("scalars_16bit", v11.storage_push_constant16, 4435),
+            ("storage_8bit", v12.storage_buffer8_bit_access, 4448),
             (
                 "uniform_8bit",
-                v12.uniform_and_storage_buffer8_bit_access != 0,
+                v12.uniform_and_storage_buffer8_bit_access,
                 4449,
             ),
-            ("scalars_8bit", v12.storage_push_constant8 != 0, 4450),
+            ("scalars_8bit", v12.storage_push_constant8, 4450),
+            ("vulkan_memory_model", v12.vulkan_memory_model, 5345),
             (
-                "subgroup_basic",
-                subgroup(vk::SubgroupFeatureFlags::BASIC),
-                61,
+                "vulkan_memory_model_device_scope",
+                v12.vulkan_memory_model_device_scope,
+                5346,
             ),
-            (
-                "subgroup_vote",
-                subgroup(vk::SubgroupFeatureFlags::VOTE),
-                62,
-            ),
-            (
-                "subgroup_arithmetic",
-                subgroup(vk::SubgroupFeatureFlags::ARITHMETIC),
-                63,
-            ),
-            (
-                "subgroup_ballot",
-                subgroup(vk::SubgroupFeatureFlags::BALLOT),
-                64,
-            ),
-            (
-                "subgroup_shuffle",
-                subgroup(vk::SubgroupFeatureFlags::SHUFFLE),
-                65,
-            ),
-            (
-                "subgroup_shuffle_relative",
-                subgroup(vk::SubgroupFeatureFlags::SHUFFLE_RELATIVE),
-                66,
-            ),
-            (
-                "subgroup_clustered",
-                subgroup(vk::SubgroupFeatureFlags::CLUSTERED),
-                67,
-            ),
-            (
-                "subgroup_quad",
-                subgroup(vk::SubgroupFeatureFlags::QUAD),
-                68,
-            ),
-            ("int_dot_product", dot, 6016),
-            ("int_dot_product", dot, 6017),
-            ("int_dot_product", dot, 6018),
-            ("int_dot_product", dot, 6019),
+        ];
+        let extensions = [
+            ("int_dot_product", dot_product, 6016),
+            ("int_dot_product", dot_product, 6017),
+            ("int_dot_product", dot_product, 6018),
+            ("int_dot_product", dot_product, 6019),
             (
                 "cooperative_matrix",
                 self.cooperative_matrix.is_some(),
                 6022,
             ),
             ("float32_atomic_add", self.float_atomics.is_some(), 6033),
-            ("vulkan_memory_model", v12.vulkan_memory_model != 0, 5345),
+        ];
+        let subgroups = [
+            ("subgroup_basic", vk::SubgroupFeatureFlags::BASIC, 61),
+            ("subgroup_vote", vk::SubgroupFeatureFlags::VOTE, 62),
             (
-                "vulkan_memory_model_device_scope",
-                v12.vulkan_memory_model_device_scope != 0,
-                5346,
+                "subgroup_arithmetic",
+                vk::SubgroupFeatureFlags::ARITHMETIC,
+                63,
             ),
+            ("subgroup_ballot", vk::SubgroupFeatureFlags::BALLOT, 64),
+            ("subgroup_shuffle", vk::SubgroupFeatureFlags::SHUFFLE, 65),
+            (
+                "subgroup_shuffle_relative",
+                vk::SubgroupFeatureFlags::SHUFFLE_RELATIVE,
+                66,
+            ),
+            (
+                "subgroup_clustered",
+                vk::SubgroupFeatureFlags::CLUSTERED,
+                67,
+            ),
+            ("subgroup_quad", vk::SubgroupFeatureFlags::QUAD, 68),
         ]
+        .map(|(name, flag, capability)| (name, self.subgroup.contains(flag), capability));
+        types
+            .map(|(name, there, capability)| (name, there != vk::FALSE, capability))
+            .into_iter()
+            .chain(extensions)
+            .chain(subgroups)
     }
 }

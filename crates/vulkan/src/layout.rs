@@ -64,30 +64,18 @@ impl Shape {
     pub(crate) fn of(kernel: &Kernel, support: &Support) -> Result<Self, DeviceError> {
         let limits = &support.limits;
         let fail = |what: String| Err(refused(format!("kernel {}: {what}", kernel.name)));
-        let size = kernel.workgroup_size;
-        let size_max = limits.max_compute_work_group_size;
-        let invocations = size.iter().map(|&it| u64::from(it)).product::<u64>();
-        let invocations_max = limits.max_compute_work_group_invocations;
-        if invocations == 0
-            || invocations > u64::from(invocations_max)
-            || (0..3).any(|it| size[it] > size_max[it])
-        {
-            return fail(format!(
-                "a workgroup of {size:?}: the device allows {size_max:?}, {invocations_max} in total"
-            ));
-        }
+        check_workgroup(kernel, limits)?;
         let mut bindings: Vec<_> = kernel
             .bindings
             .iter()
             .map(|it| (it.group, it.binding, it.uniform))
             .collect();
         let mut scalar_bytes = 0;
-        match &kernel.scalars {
-            Some(scalars) => match scalars.place {
+        if let Some(scalars) = &kernel.scalars {
+            match scalars.place {
                 ScalarPlace::PushConstants => scalar_bytes = scalars.bytes.next_multiple_of(4),
                 ScalarPlace::Uniform { group, binding } => bindings.push((group, binding, true)),
-            },
-            None => {}
+            }
         }
         if scalar_bytes > limits.max_push_constants_size {
             return fail(format!(
@@ -137,6 +125,20 @@ impl Shape {
             scalar_bytes,
         })
     }
+}
+
+fn check_workgroup(kernel: &Kernel, limits: &vk::PhysicalDeviceLimits) -> Result<(), DeviceError> {
+    let (name, size) = (&kernel.name, kernel.workgroup_size);
+    let size_max = limits.max_compute_work_group_size;
+    let invocations = size.iter().map(|&it| u64::from(it)).product::<u64>();
+    let invocations_max = limits.max_compute_work_group_invocations;
+    let fits = (0..3).all(|it| size[it] <= size_max[it]);
+    if fits && (1..=u64::from(invocations_max)).contains(&invocations) {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "kernel {name}: a workgroup of {size:?}: the device allows {size_max:?}, {invocations_max} in total"
+    )))
 }
 
 impl Layout {

@@ -6,8 +6,8 @@
 //! All of Tidegate's unsafe code for Vulkan is in this crate. Each block states what it relies on: a check that stands before it, a promise of
 //! [`Device`]'s contract, which core keeps, or the word of the driver.
 //!
-//! Where to look: `instance` finds devices, `support` and `features` say what one has, `device` opens it, `memory` and `pipeline` make what
-//! batches use, `command` records one, `submit` hands it over and waits.
+//! Where to look: `instance` finds devices, `support`, `features` and `heap` say what one has, `device` opens it, `memory` and `pipeline` (with
+//! `layout` and `spirv`) make what batches use, `command` (with `barrier` and `descriptor`) records one, `submit` hands it over and waits.
 
 mod barrier;
 mod command;
@@ -16,6 +16,7 @@ mod descriptor;
 mod device;
 mod error;
 mod features;
+mod heap;
 mod instance;
 mod layout;
 mod memory;
@@ -286,5 +287,64 @@ impl fmt::Debug for VulkanDevice {
             .field("name", &self.capabilities.name)
             .field("queues", &self.capabilities.queues)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No driver here can be made to lose its device, so that it is told that it has.
+    #[test]
+    fn a_lost_device_says_so_and_does_nothing_more() {
+        let options = Options {
+            validation: true,
+            ..Options::default()
+        };
+        let device = VulkanDevice::open(&Select::Best, &options).unwrap();
+        let log = device.validation_log();
+        let id = MemoryId(0);
+        device.allocate(id, 16, MemoryKind::Upload).unwrap();
+        let lost = Err(device
+            .device
+            .submission_error("vkQueueSubmit", ash::vk::Result::ERROR_UNKNOWN));
+        assert!(
+            matches!(&lost, Err(DeviceError::Lost { detail }) if detail.contains("vkQueueSubmit"))
+        );
+        let ticket = Ticket { queue: 0, value: 1 };
+        assert_eq!(device.submit(&Batch::default(), ticket), lost);
+        assert_eq!(device.wait(ticket, u64::MAX).map(|_| ()), lost);
+        assert_eq!(device.completed(0).map(|_| ()), lost);
+        assert_eq!(device.write(id, 0, &[1]), lost);
+        assert_eq!(device.read(id, 0, &mut [1]), lost);
+        assert_eq!(
+            device
+                .allocate(MemoryId(1), 16, MemoryKind::Device)
+                .map(|_| ()),
+            lost
+        );
+        // The first reason stays.
+        assert_eq!(Err(device.device.lose("another".to_owned())), lost);
+        device.free(id);
+        drop(device);
+        assert_eq!(log.messages(), Vec::<String>::new());
+    }
+
+    /// A driver that loses its device may set the timeline to the largest value.
+    #[test]
+    fn a_timeline_beyond_what_was_submitted_is_a_loss() {
+        let options = Options::default();
+        let device = VulkanDevice::open(&Select::Best, &options).unwrap();
+        device
+            .queues
+            .find(0)
+            .unwrap()
+            .signal(&device.device, u64::MAX - 1);
+        assert!(matches!(device.completed(0), Err(DeviceError::Lost { .. })));
+        let ticket = Ticket { queue: 0, value: 1 };
+        assert!(matches!(
+            device.wait(ticket, 0),
+            Err(DeviceError::Lost { .. })
+        ));
     }
 }

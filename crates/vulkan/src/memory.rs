@@ -15,6 +15,7 @@ use crate::Options;
 use crate::debug;
 use crate::device::Logical;
 use crate::error::{OpenError, refused};
+use crate::heap::Types;
 use crate::support::Support;
 
 /// What every buffer may be used for.
@@ -28,100 +29,6 @@ const USAGE: vk::BufferUsageFlags = vk::BufferUsageFlags::from_raw(
 
 /// Driver allocations left to others and to the blocks that the sub-allocator keeps when empty.
 const DRIVER_ALLOCATIONS_SPARE: usize = 16;
-
-/// The memory type for each kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Types {
-    device: u32,
-    upload: u32,
-    readback: u32,
-}
-
-impl Types {
-    /// Chooses among a device's types.
-    ///
-    /// Vulkan promises a type that is host-visible and coherent, and one that is device-local.
-    pub(crate) fn choose(memory: &vk::PhysicalDeviceMemoryProperties) -> Self {
-        use vk::MemoryPropertyFlags as Flag;
-        // Each needs a feature that is off, or is not for buffers that kernels read.
-        let unfit = Flag::PROTECTED
-            | Flag::LAZILY_ALLOCATED
-            | Flag::DEVICE_COHERENT_AMD
-            | Flag::DEVICE_UNCACHED_AMD
-            | Flag::RDMA_CAPABLE_NV;
-        let main = main_heap(memory);
-        let best = |score: &dyn Fn(Flag, u32) -> Option<u32>| {
-            (0..)
-                .zip(memory.memory_types_as_slice())
-                .filter(|(_, it)| !it.property_flags.intersects(unfit))
-                .filter_map(|(index, it): (u32, _)| {
-                    Some((score(it.property_flags, it.heap_index)?, index))
-                })
-                // The first of equals: drivers list the faster first.
-                .max_by_key(|&(score, index)| (score, std::cmp::Reverse(index)))
-                .map_or(0, |it| it.1)
-        };
-        let points =
-            |flags: Flag, flag: Flag, points: u32| u32::from(flags.contains(flag)) * points;
-        Self {
-            // Only on the main heap: a window of 256 MiB onto a discrete GPU's memory is a heap of its own, and too small.
-            device: best(&|flags, heap| {
-                (heap == main).then(|| {
-                    points(flags, Flag::DEVICE_LOCAL, 8)
-                        + points(flags, Flag::HOST_VISIBLE, 4)
-                        + points(flags, Flag::HOST_COHERENT, 2)
-                        + points(flags, Flag::HOST_CACHED, 1)
-                })
-            }),
-            // Written in order, so that write-combining does no harm; on a GPU with its own memory, not from that.
-            upload: best(&|flags, heap| {
-                flags.contains(Flag::HOST_VISIBLE).then(|| {
-                    points(flags, Flag::HOST_COHERENT, 4)
-                        + 2 * u32::from(heap == main || !flags.contains(Flag::DEVICE_LOCAL))
-                })
-            }),
-            readback: best(&|flags, heap| {
-                flags.contains(Flag::HOST_VISIBLE).then(|| {
-                    points(flags, Flag::HOST_CACHED, 8)
-                        + points(flags, Flag::HOST_COHERENT, 4)
-                        + 2 * u32::from(heap == main || !flags.contains(Flag::DEVICE_LOCAL))
-                })
-            }),
-        }
-    }
-
-    fn of(self, kind: MemoryKind) -> u32 {
-        match kind {
-            MemoryKind::Device => self.device,
-            MemoryKind::Upload => self.upload,
-            MemoryKind::Readback => self.readback,
-        }
-    }
-
-    pub(crate) fn device_is_host_visible(
-        self,
-        memory: &vk::PhysicalDeviceMemoryProperties,
-    ) -> bool {
-        memory.memory_types[self.device as usize]
-            .property_flags
-            .contains(vk::MemoryPropertyFlags::HOST_VISIBLE)
-    }
-
-    /// Size of the heap that kernels work on.
-    pub(crate) fn device_bytes(self, memory: &vk::PhysicalDeviceMemoryProperties) -> u64 {
-        let heap = memory.memory_types[self.device as usize].heap_index;
-        memory.memory_heaps[heap as usize].size
-    }
-}
-
-/// The largest heap of the device's own.
-fn main_heap(memory: &vk::PhysicalDeviceMemoryProperties) -> u32 {
-    (0..)
-        .zip(memory.memory_heaps_as_slice())
-        .filter(|(_, it)| it.flags.contains(vk::MemoryHeapFlags::DEVICE_LOCAL))
-        .max_by_key(|&(index, it): &(u32, _)| (it.size, std::cmp::Reverse(index)))
-        .map_or(0, |it| it.0)
-}
 
 /// An allocation.
 pub(crate) struct Slot {
@@ -455,7 +362,8 @@ impl Memory {
         let mut all = vk::PhysicalDeviceMemoryProperties2::default().push_next(&mut budget);
         // SAFETY: the device has the extension. VUID-VkPhysicalDeviceMemoryProperties2-pNext-pNext.
         unsafe { instance.get_physical_device_memory_properties2(self.physical, &mut all) };
-        let heap = self.properties.memory_types[self.types.device as usize].heap_index as usize;
+        let heap = self.properties.memory_types[self.types.of(MemoryKind::Device) as usize]
+            .heap_index as usize;
         Some(budget.heap_budget[heap].saturating_sub(budget.heap_usage[heap]))
     }
 

@@ -3,6 +3,7 @@
 //! It is no strawman. The descriptor set is written once and bound once a command buffer, command buffers are used again,
 //! the first submission is handed over while the second is recorded, and only the last one signals.
 
+use std::mem::ManuallyDrop;
 use std::time::{Duration, Instant};
 
 use ash::vk;
@@ -33,8 +34,10 @@ pub struct RawChain {
     value: u64,
     /// The last ticket given to the device for uploads and readbacks.
     ticket: u64,
-    // Last: it outlives what is made on it.
-    device: VulkanDevice,
+    /// Whether a step failed half-way, so that something may run of which the timeline does not tell.
+    failed: bool,
+    /// Outlives what is made on it, and is let go of if that may still run.
+    device: ManuallyDrop<VulkanDevice>,
 }
 
 /// What [`RawChain`] makes by hand. Null until made, which destroying ignores.
@@ -68,7 +71,8 @@ impl RawChain {
             commands: Vec::new(),
             value: 0,
             ticket: 0,
-            device: VulkanDevice::open(select, &options)?,
+            failed: false,
+            device: ManuallyDrop::new(VulkanDevice::open(select, &options)?),
         })
     }
 
@@ -163,6 +167,18 @@ impl RawChain {
     /// # Errors
     /// Those of the device.
     pub fn step_cut(&mut self, cut: u32) -> Result<(), DeviceError> {
+        self.device.device.alive()?;
+        if self.failed || self.dispatches == 0 {
+            return Err(refused(
+                "this raw chain has not been prepared, or a step has failed before",
+            ));
+        }
+        let done = self.step(cut);
+        self.failed |= done.is_err();
+        done
+    }
+
+    fn step(&mut self, cut: u32) -> Result<(), DeviceError> {
         let cut = cut.max(1);
         let count = self.dispatches.div_ceil(cut) as usize;
         self.grow(count)?;
@@ -246,6 +262,11 @@ impl RawChain {
             source: region(source),
             target: region(target),
         });
+        // The next step's barriers are from kernel to kernel only.
+        batch.commands.push(Command::Barrier(Barrier {
+            before: Stages::TRANSFER,
+            after: Stages::COMPUTE,
+        }));
         batch.host_reads = true;
         self.ticket += 1;
         let ticket = Ticket {
@@ -263,9 +284,6 @@ impl RawChain {
     /// Makes as many command buffers as a step needs.
     fn grow(&mut self, count: usize) -> Result<(), DeviceError> {
         let missing = count.saturating_sub(self.commands.len());
-        if self.dispatches == 0 {
-            return Err(refused("the raw chain has not been prepared"));
-        }
         if missing == 0 {
             return Ok(());
         }
@@ -431,8 +449,8 @@ impl Objects {
 impl Drop for RawChain {
     fn drop(&mut self) {
         let device = &self.device.device;
-        // After a failed step something may still run. Then everything made here is left to the end of the process.
-        if self.objects.timeline != vk::Semaphore::null() && self.block().is_err() {
+        // What a failed step left running must not lose what it uses, which is then left to the end of the process.
+        if self.failed {
             return;
         }
         // SAFETY: the last step has run, and `self` is being dropped. VUID-vkDestroyCommandPool-commandPool-00041,
@@ -443,6 +461,7 @@ impl Drop for RawChain {
                 .raw
                 .destroy_descriptor_pool(self.objects.descriptors, None);
             device.raw.destroy_semaphore(self.objects.timeline, None);
+            ManuallyDrop::drop(&mut self.device);
         }
     }
 }

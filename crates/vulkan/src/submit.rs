@@ -318,6 +318,19 @@ impl Queue {
     }
 }
 
+#[cfg(test)]
+impl Queue {
+    /// Signals the timeline from the host, as a driver does that loses its device.
+    pub(crate) fn signal(&self, device: &Logical, value: u64) {
+        let info = vk::SemaphoreSignalInfo::default()
+            .semaphore(self.timeline)
+            .value(value);
+        // SAFETY: the semaphore is a timeline of this device, below `value`, with no signal pending.
+        // VUID-VkSemaphoreSignalInfo-value-03258, -value-03259.
+        unsafe { device.raw.signal_semaphore(&info) }.unwrap();
+    }
+}
+
 /// How to wait before sleeping.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spin {

@@ -7,8 +7,8 @@ use tidegate_core::Capabilities;
 
 use crate::error::OpenError;
 use crate::features::Features;
+use crate::heap::Types;
 use crate::instance::DeviceKind;
-use crate::memory::Types;
 use crate::{Options, QueueFamily};
 
 /// Buffers that one kernel may bind, whatever the device says. Some say millions; a descriptor pool must have room for one launch.

@@ -1,6 +1,7 @@
 //! A device under validation, kernels from WGSL, and batches built by hand.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::cell::{Cell, RefCell};
 
