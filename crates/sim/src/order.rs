@@ -61,8 +61,7 @@ impl QueueOrder {
 
     /// Ends the batch. The result is what its ticket stands for: tickets complete in order, so every batch up to this one,
     /// and all that these came after.
-    pub(crate) fn close(&mut self) -> Clock {
-        self.waited = Clock::ZERO;
+    pub(crate) fn close(&self) -> Clock {
         self.chain[0].joined(&self.chain[1])
     }
 }

@@ -176,3 +176,45 @@ fn verdict(segment: &Segment, visit: &Visit<'_>) -> Option<Conflict> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Lane;
+    use crate::prng::Prng;
+
+    const BYTES: u64 = 96;
+
+    /// Random accesses against a record of each byte by itself. Thirty segments and more, so that merging is at work.
+    #[test]
+    fn segments_keep_what_a_record_of_each_byte_keeps() {
+        let prng = &mut Prng::new(11);
+        for _ in 0..50 {
+            let mut shadow = Shadow::new(BYTES);
+            let mut bytes = vec![(Stamp::default(), Clock::ZERO); BYTES as usize];
+            for number in 1..200 {
+                let start = prng.below(BYTES);
+                let range = start..start + 1 + prng.below((BYTES - start).min(9));
+                let lane = Lane::of(prng.index(3), prng.index(2));
+                let who = Stamp::new(lane, number, prng.chance(1, 2));
+                let slots = range.start as usize..range.end as usize;
+                if prng.chance(1, 3) {
+                    shadow.note_write(&range, who);
+                    bytes[slots].fill((who, Clock::ZERO));
+                } else {
+                    shadow.note_read(&range, who);
+                    for slot in &mut bytes[slots] {
+                        slot.1.advance(lane, number);
+                    }
+                }
+            }
+            for (byte, (write, reads)) in (0..).zip(&bytes) {
+                let found: Vec<_> = shadow.over(&(byte..byte + 1)).collect();
+                assert_eq!(found.len(), 1);
+                assert_eq!(found[0].0, byte..byte + 1);
+                assert!(found[0].1.write == *write && found[0].1.reads == *reads);
+            }
+            assert!(shadow.segments.len() > 16 && shadow.segments.len() <= BYTES as usize);
+        }
+    }
+}

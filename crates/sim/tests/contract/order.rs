@@ -1,8 +1,10 @@
 //! One queue: what barriers promise, and that nothing else does.
 
+use std::sync::Arc;
+
 use crate::support::*;
-use tidegate_core::Stages;
-use tidegate_sim::{Rule, Sim};
+use tidegate_core::{Code, Command, Device, HostKernel, PipelineId, Stages};
+use tidegate_sim::{Rule, Sim, kernels};
 
 /// Fills buffer 0, then copies it to buffer 1, with `between` in between, and reads buffer 1.
 fn fill_then_copy(sim: &Sim, between: impl Fn(Draft) -> Draft) -> Vec<u8> {
@@ -240,4 +242,39 @@ fn workgroups_of_unordered_launches_interleave() {
         mixed += usize::from(high > 0 && high < BYTES as usize / 4);
     }
     assert!(mixed > 4, "racing launches are not interleaved");
+}
+
+#[test]
+fn an_in_place_kernel_without_visibility_computes_on_wrong_bytes() {
+    // The fill is over for certain, so only what the kernel sees can be wrong, not when it runs.
+    shows(&[Rule::Unseen], &words(7 * 3 + 1), |sim| {
+        batch().fill(whole(0), 7).submit(sim, 0, 1);
+        wait(sim, 0, 1);
+        let draft = batch().host_reads();
+        draft.launch(AFFINE, &[whole(0)], &[3, 1]).submit(sim, 0, 2);
+        wait(sim, 0, 2);
+        read(sim, whole(0))
+    });
+}
+
+#[test]
+fn a_region_bound_twice_keeps_what_is_written_through_either() {
+    let mut right = words(7);
+    right[..8].copy_from_slice(&[1, 1, 1, 1, 2, 2, 2, 2]);
+    holds(&right, |sim| {
+        let (kernel, _) = kernels::swap();
+        let code = Code::Host(HostKernel(Arc::new(|_, buffers, _| {
+            buffers[0][..4].fill(1);
+            buffers[1][4..8].fill(2);
+        })));
+        sim.create_pipeline(PipelineId(20), &kernel, &code).unwrap();
+        let draft = batch().host_reads().fill(whole(0), 7).barrier(ALL, ALL);
+        let mut draft = draft.launch(PipelineId(20), &[whole(0), whole(0)], &[]);
+        if let Some(Command::Launch(it)) = draft.0.commands.last_mut() {
+            it.grid = [1; 3];
+        }
+        draft.submit(sim, 0, 1);
+        wait(sim, 0, 1);
+        read(sim, whole(0))
+    });
 }
