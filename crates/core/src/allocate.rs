@@ -3,11 +3,12 @@
 use std::fmt;
 
 use crate::command::{MemoryId, Region, Ticket};
-use crate::context::{Context, Shared, State};
+use crate::context::{Context, Shared};
 use crate::device::{Device, DeviceError, MemoryKind};
 use crate::error::Error;
 use crate::memory::{Row, capacity};
 use crate::policy::{Cause, Limits};
+use crate::state::State;
 
 /// Device memory that belongs to its holder. Dropping it never waits and never submits: the bytes are used again only
 /// after the last work that touches them is complete.

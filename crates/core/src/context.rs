@@ -7,14 +7,15 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::batch::Batch;
-use crate::command::{Command, PipelineId, Region, Stages, Ticket};
+use crate::command::{Region, Ticket};
 use crate::counters::Counters;
-use crate::device::{Capabilities, Device, DeviceError, MemoryKind};
-use crate::error::{Error, Fault};
+use crate::device::{Capabilities, Device, DeviceError};
+use crate::error::Error;
 use crate::lane::Lane;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
 use crate::policy::{Cause, Limits, Policy, decide, worth_asking};
+use crate::state::State;
 
 /// A device together with everything that its streams, buffers and events share. Clones are handles to the same context.
 pub struct Context<D: Device>(pub(crate) Arc<Shared<D>>);
@@ -36,29 +37,16 @@ impl<D: Device> fmt::Debug for Context<D> {
 pub(crate) struct Shared<D> {
     pub(crate) device: D,
     pub(crate) limits: Limits,
-    slots: Vec<Mutex<Slot>>,
+    pub(crate) slots: Vec<Mutex<Slot>>,
     state: Mutex<State>,
     /// Signalled when a host copy in place has ended.
-    host_done: Condvar,
+    pub(crate) host_done: Condvar,
 }
 
 /// A queue's place for the batch that is being submitted. A batch that the device had no memory for stays here and goes first next time.
 #[derive(Debug, Default)]
-struct Slot {
+pub(crate) struct Slot {
     taken: Option<(u64, Batch)>,
-}
-
-/// Everything that recording reads and writes.
-#[derive(Debug)]
-pub(crate) struct State {
-    pub(crate) lanes: Vec<Lane>,
-    pub(crate) memory: Memory,
-    pub(crate) pipelines: Pipelines,
-    pub(crate) counters: Counters,
-    pub(crate) lost: Option<Arc<Fault>>,
-    /// Failed submissions so far, and the last one.
-    pub(crate) faults: u64,
-    pub(crate) fault: Option<Arc<Fault>>,
 }
 
 impl<D: Device> Context<D> {
@@ -128,7 +116,7 @@ impl<D: Device> Shared<D> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn slot(&self, queue: u32) -> MutexGuard<'_, Slot> {
+    pub(crate) fn slot(&self, queue: u32) -> MutexGuard<'_, Slot> {
         self.slots[queue as usize]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -154,7 +142,7 @@ impl<D: Device> Shared<D> {
     }
 
     /// Waits until fewer batches of `queue` are in flight than allowed. The caller holds the queue's slot, so that none is added.
-    fn make_room(&self, queue: u32) -> Result<(), Error> {
+    pub(crate) fn make_room(&self, queue: u32) -> Result<(), Error> {
         loop {
             let mut state = self.state();
             state.check_lost()?;
@@ -178,7 +166,7 @@ impl<D: Device> Shared<D> {
         }
     }
 
-    fn hand_over(&self, slot: &Slot, queue: u32) -> Result<(), DeviceError> {
+    pub(crate) fn hand_over(&self, slot: &Slot, queue: u32) -> Result<(), DeviceError> {
         match &slot.taken {
             Some((value, batch)) => self.device.submit(
                 batch,
@@ -192,7 +180,7 @@ impl<D: Device> Shared<D> {
     }
 
     /// Notes what became of the batch in `slot`.
-    fn settle(
+    pub(crate) fn settle(
         &self,
         state: &mut State,
         slot: &mut Slot,
@@ -281,119 +269,6 @@ impl<D: Device> Shared<D> {
         }
     }
 
-    /// The state, ready for `queue` to record a command with these accesses: there is room in the batch, nobody copies in place, and whatever other queues did
-    /// to the same memory has been submitted and is waited for.
-    pub(crate) fn ready(
-        &self,
-        queue: u32,
-        accesses: impl Iterator<Item = (Region, bool)> + Clone,
-    ) -> Result<MutexGuard<'_, State>, Error> {
-        loop {
-            let state = self.state();
-            state.check_lost()?;
-            let lane = state.lane(queue);
-            let full = decide(
-                Policy::UntilSync,
-                lane.pending,
-                lane.in_flight(),
-                &self.limits,
-            );
-            if let Some(cause) = full {
-                let value = lane.next_value();
-                drop(state);
-                self.submit(queue, value, cause)?;
-                continue;
-            }
-            if state.host_busy(accesses.clone()) {
-                drop(self.host_done.wait(state));
-                continue;
-            }
-            if state.depends(queue, accesses.clone()).next().is_some() {
-                drop(state);
-                return self.order(queue, accesses);
-            }
-            return Ok(state);
-        }
-    }
-
-    /// Makes `queue` wait for what other queues did to the same memory. Rare, so it simply holds every lock: what is decided stays true until it is recorded,
-    /// and two threads that need each other's batches cannot block one another.
-    fn order(
-        &self,
-        queue: u32,
-        accesses: impl Iterator<Item = (Region, bool)> + Clone,
-    ) -> Result<MutexGuard<'_, State>, Error> {
-        let queues = self.slots.len() as u32;
-        let mut slots: Vec<_> = (0..queues).map(|it| self.slot(it)).collect();
-        for queue in 0..queues {
-            self.make_room(queue)?;
-        }
-        let mut state = self.state();
-        while state.host_busy(accesses.clone()) {
-            state = self
-                .host_done
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        for other in (0..queues).filter(|it| *it != queue) {
-            if state
-                .depends(queue, accesses.clone())
-                .any(|(it, _)| it == other)
-            {
-                self.poll(&mut state, other)?;
-            }
-        }
-        let depends: Vec<_> = state.depends(queue, accesses).collect();
-        for (other, value) in depends {
-            self.submit_held(&mut state, &mut slots[other as usize], other, value)?;
-            if !state.lane(queue).batch.is_empty() && !state.waits_for(queue, other, value) {
-                let value = state.lane(queue).next_value();
-                self.submit_held(&mut state, &mut slots[queue as usize], queue, value)?;
-            }
-            state.add_wait(queue, other, value);
-        }
-        Ok(state)
-    }
-
-    /// Submits up to `value` of `queue` while all locks are held.
-    fn submit_held(
-        &self,
-        state: &mut State,
-        slot: &mut Slot,
-        queue: u32,
-        value: u64,
-    ) -> Result<(), Error> {
-        while state.lane(queue).submitted < value && take(state.lane_mut(queue), slot) {
-            let result = self.hand_over(slot, queue);
-            self.settle(state, slot, queue, Cause::Dependency, result)?;
-        }
-        Ok(())
-    }
-
-    /// Makes `queue`'s next command wait for a ticket of another queue, which is submitted first if it is still held back.
-    pub(crate) fn wait_on_queue(&self, queue: u32, ticket: Ticket) -> Result<(), Error> {
-        if ticket.queue == queue {
-            return Ok(());
-        }
-        self.submit(ticket.queue, ticket.value, Cause::Dependency)?;
-        loop {
-            let mut state = self.state();
-            state.check_lost()?;
-            let done = ticket.value <= state.lane(ticket.queue).completed;
-            if done || state.waits_for(queue, ticket.queue, ticket.value) {
-                return Ok(());
-            }
-            let lane = state.lane(queue);
-            if lane.batch.is_empty() {
-                state.add_wait(queue, ticket.queue, ticket.value);
-                return Ok(());
-            }
-            let value = lane.next_value();
-            drop(state);
-            self.submit(queue, value, Cause::Dependency)?;
-        }
-    }
-
     /// Cuts the batch if the policy says so, after a command was recorded. The command *is* recorded: that a submission finds no memory is reported by whatever
     /// needs it next.
     pub(crate) fn after(
@@ -445,160 +320,9 @@ impl<D: Device> Shared<D> {
 }
 
 /// Moves the pending batch into the slot, unless one is still there. False if there is nothing to submit.
-fn take(lane: &mut Lane, slot: &mut Slot) -> bool {
+pub(crate) fn take(lane: &mut Lane, slot: &mut Slot) -> bool {
     if slot.taken.is_none() && !lane.batch.is_empty() {
         slot.taken = Some(lane.take());
     }
     slot.taken.is_some()
-}
-
-impl State {
-    pub(crate) fn lane(&self, queue: u32) -> &Lane {
-        &self.lanes[queue as usize]
-    }
-
-    pub(crate) fn lane_mut(&mut self, queue: u32) -> &mut Lane {
-        &mut self.lanes[queue as usize]
-    }
-
-    pub(crate) fn check_lost(&self) -> Result<(), Error> {
-        match &self.lost {
-            Some(fault) => Err(Error::Lost(Arc::clone(fault))),
-            None => Ok(()),
-        }
-    }
-
-    /// Records a command that [`Shared::ready`] has made room for; returns the value of its ticket.
-    pub(crate) fn record(
-        &mut self,
-        queue: u32,
-        stage: Stages,
-        accesses: impl Iterator<Item = (Region, bool)> + Clone,
-        build: impl FnOnce(&mut Batch) -> Command,
-    ) -> u64 {
-        let lane = &mut self.lanes[queue as usize];
-        if let Some(barrier) = lane.hazards.note(stage, accesses.clone()) {
-            lane.batch.commands.push(Command::Barrier(barrier));
-            self.counters.barriers += 1;
-        }
-        let command = build(&mut lane.batch);
-        let value = lane.next_value();
-        lane.batch.commands.push(command);
-        lane.pending.commands += 1;
-        lane.pending.inline_bytes = lane.batch.data.len() as u64;
-        for (region, write) in accesses {
-            lane.pending.bytes = lane.pending.bytes.saturating_add(region.bytes);
-            if let Some(row) = self.memory.row_mut(region.memory) {
-                row.note(queue, value, write);
-                let seen = row.host.read || row.host.write || row.kind == MemoryKind::Readback;
-                lane.batch.host_reads |= write && seen;
-            }
-        }
-        value
-    }
-
-    /// The tickets of other queues that a command of `queue` with these accesses must come after.
-    fn depends(
-        &self,
-        queue: u32,
-        accesses: impl Iterator<Item = (Region, bool)>,
-    ) -> impl Iterator<Item = (u32, u64)> {
-        accesses
-            .filter_map(|(region, write)| Some((self.memory.row(region.memory)?, write)))
-            .flat_map(|(row, write)| row.before(write))
-            .filter(move |(other, value)| *other != queue && *value > self.lane(*other).completed)
-    }
-
-    /// Whether no submitted or pending work conflicts with the host reading, or writing, this memory.
-    pub(crate) fn idle(&self, region: Region, write: bool) -> bool {
-        self.memory.row(region.memory).is_some_and(|row| {
-            row.host_busy == 0
-                && row
-                    .before(write)
-                    .all(|(queue, value)| value <= self.lane(queue).completed)
-        })
-    }
-
-    fn host_busy(&self, mut accesses: impl Iterator<Item = (Region, bool)>) -> bool {
-        accesses.any(|(it, _)| {
-            self.memory
-                .row(it.memory)
-                .is_some_and(|row| row.host_busy > 0)
-        })
-    }
-
-    fn waits_for(&self, queue: u32, other: u32, value: u64) -> bool {
-        let waits = &self.lane(queue).batch.waits;
-        waits
-            .iter()
-            .any(|it| it.queue == other && value <= it.value)
-    }
-
-    fn add_wait(&mut self, queue: u32, other: u32, value: u64) {
-        let waits = &mut self.lane_mut(queue).batch.waits;
-        match waits.iter_mut().find(|it| it.queue == other) {
-            Some(wait) => wait.value = wait.value.max(value),
-            None => waits.push(Ticket {
-                queue: other,
-                value,
-            }),
-        }
-    }
-
-    /// Turns a device's error into ours and remembers it for the other streams.
-    pub(crate) fn note(&mut self, error: DeviceError) -> Error {
-        match error {
-            DeviceError::OutOfMemory => Error::SubmissionOutOfMemory,
-            DeviceError::Refused { detail } => Error::Refused(detail),
-            DeviceError::Lost { detail } => {
-                let fault = Arc::new(Fault {
-                    kernels: self.kernels_in_flight(|_, _| true),
-                    detail,
-                });
-                Error::Lost(Arc::clone(self.lost.get_or_insert(fault)))
-            }
-            DeviceError::Failed {
-                ticket,
-                kernels,
-                detail,
-            } => {
-                let mut names = self.pipelines.names(&kernels);
-                if names.is_empty() {
-                    names = self.kernels_in_flight(|queue, value| {
-                        queue == ticket.queue && value == ticket.value
-                    });
-                }
-                let fault = Arc::new(Fault {
-                    kernels: names,
-                    detail,
-                });
-                self.faults += 1;
-                self.fault = Some(Arc::clone(&fault));
-                Error::Failed(fault)
-            }
-        }
-    }
-
-    fn stalled(&self, ticket: Ticket) -> Error {
-        Error::Stalled {
-            queue: ticket.queue,
-            value: ticket.value,
-            completed: self.lane(ticket.queue).completed,
-            kernels: self
-                .kernels_in_flight(|queue, value| queue == ticket.queue && value <= ticket.value),
-        }
-    }
-
-    /// Names of the kernels in the submitted batches that `choose` picks by queue and value, each once.
-    fn kernels_in_flight(&self, choose: impl Fn(u32, u64) -> bool) -> Vec<String> {
-        let mut ids: Vec<PipelineId> = Vec::new();
-        for (queue, lane) in self.lanes.iter().enumerate() {
-            for (value, batch) in &lane.in_flight {
-                if choose(queue as u32, *value) {
-                    ids.extend(batch.pipelines());
-                }
-            }
-        }
-        self.pipelines.names(&ids)
-    }
 }

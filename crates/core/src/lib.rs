@@ -28,9 +28,11 @@ mod hazard;
 mod kernel;
 mod lane;
 mod memory;
+mod order;
 mod pipeline;
 mod policy;
 mod ring;
+mod state;
 mod stream;
 mod transfer;
 

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::command::PipelineId;
-use crate::context::{Context, State};
+use crate::context::Context;
 use crate::device::{Device, DeviceError};
 use crate::error::Error;
 use crate::kernel::{Code, Kernel};
+use crate::state::State;
 
 /// A kernel compiled for a device. Dropped while work uses it, it lives until that work is complete; dropping never waits.
 pub struct Pipeline<D: Device> {

@@ -3,13 +3,14 @@
 use std::fmt;
 
 use crate::command::{Command, Launch, Region, Stages, Ticket};
-use crate::context::{Context, State};
+use crate::context::Context;
 use crate::device::{Device, MemoryKind};
 use crate::error::{Error, LaunchProblem};
 use crate::event::Event;
 use crate::kernel::{Kernel, ScalarPlace};
 use crate::pipeline::Pipeline;
 use crate::policy::{Cause, Policy};
+use crate::state::State;
 
 /// Where a stream's work stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,11 +5,12 @@ use std::sync::MutexGuard;
 
 use crate::allocate::Memory;
 use crate::command::{Command, MemoryId, Region, Stages, Ticket};
-use crate::context::{Context, Shared, State};
+use crate::context::{Context, Shared};
 use crate::device::{Device, MemoryKind};
 use crate::error::Error;
 use crate::memory::capacity;
 use crate::policy::Cause;
+use crate::state::State;
 use crate::stream::Stream;
 
 /// Largest upload whose bytes travel inside the batch: what `vkCmdUpdateBuffer` may take is 65,536, but beyond a page the ring is cheaper.

@@ -12,11 +12,21 @@
 mod byte_level;
 pub mod chat;
 pub mod config;
+mod error;
+mod generate;
 pub mod gguf;
+mod kernels;
+mod model;
 pub mod quant;
 pub mod sampler;
+mod session;
 pub mod text;
 pub mod tokenizer;
+mod weights;
+
+pub use crate::error::Error;
+pub use crate::generate::{GenerateOptions, Generated};
+pub use crate::model::Model;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -6,6 +6,8 @@
 // GATED: row r of the output comes from rows r and rows + r of W, as silu(first) * second.
 // ADD: the output is added to what is there, which makes it a residual connection.
 //
+// SHARED is set where LANES is more than 1. OUTPUTS is ROWS, or half of it if GATED.
+//
 // Grid: ceil(rows / (WORKGROUP / LANES * OUTPUTS)) by ceil(tokens / TOKENS).
 
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
@@ -21,17 +23,18 @@ struct Scalars {
 var<immediate> p: Scalars;
 
 const GROUPS = WORKGROUP / LANES;
-// Rows of the output that one invocation computes.
-const OUTPUTS = select(ROWS, ROWS / 2u, GATED);
-
+//#if SHARED
 var<workgroup> partial: array<f32, WORKGROUP * ROWS * TOKENS>;
+//#endif
 
+// Row of W that goes into output `first + r`, or, of a gated pair, `first + r / 2`.
 fn weight_row(first: u32, r: u32) -> u32 {
     let last = p.rows - 1u;
-    if GATED {
-        return min(first + r / 2u, last) + (r % 2u) * p.rows;
-    }
+    //#if GATED
+    return min(first + r / 2u, last) + (r % 2u) * p.rows;
+    //#else
     return min(first + r, last);
+    //#endif
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -59,45 +62,40 @@ fn matmul(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) gr
             }
         }
     }
-    if LANES > 1u {
+    //#if SHARED
+    for (var r = 0u; r < ROWS; r++) {
+        for (var t = 0u; t < TOKENS; t++) {
+            partial[(local * ROWS + r) * TOKENS + t] = sums[r][t];
+        }
+    }
+    workgroupBarrier();
+    if lane > 0u {
+        return;
+    }
+    for (var other = 1u; other < LANES; other++) {
         for (var r = 0u; r < ROWS; r++) {
             for (var t = 0u; t < TOKENS; t++) {
-                partial[(local * ROWS + r) * TOKENS + t] = sums[r][t];
-            }
-        }
-        workgroupBarrier();
-        if lane > 0u {
-            return;
-        }
-        for (var other = 1u; other < LANES; other++) {
-            for (var r = 0u; r < ROWS; r++) {
-                for (var t = 0u; t < TOKENS; t++) {
-                    sums[r][t] += partial[((local + other) * ROWS + r) * TOKENS + t];
-                }
+                sums[r][t] += partial[((local + other) * ROWS + r) * TOKENS + t];
             }
         }
     }
+    //#endif
     for (var o = 0u; o < OUTPUTS; o++) {
         for (var t = 0u; t < TOKENS; t++) {
             if first + o < p.rows && token + t < p.tokens {
-                store((token + t) * p.rows + first + o, output(&sums, o, t));
+                let at = (token + t) * p.rows + first + o;
+                //#if GATED
+                let gate = sums[2u * o][t];
+                let value = gate / (1.0 + exp(-gate)) * sums[2u * o + 1u][t];
+                //#else
+                let value = sums[o][t];
+                //#endif
+                //#if ADD
+                y[at] += value;
+                //#else
+                y[at] = value;
+                //#endif
             }
         }
-    }
-}
-
-fn output(sums: ptr<function, array<array<f32, TOKENS>, ROWS>>, o: u32, t: u32) -> f32 {
-    if GATED {
-        let gate = sums[2u * o][t];
-        return gate / (1.0 + exp(-gate)) * sums[2u * o + 1u][t];
-    }
-    return sums[o][t];
-}
-
-fn store(at: u32, value: f32) {
-    if ADD {
-        y[at] += value;
-    } else {
-        y[at] = value;
     }
 }

@@ -1,7 +1,6 @@
-// Single precision weights: a block of 32 is eight vec4 in order. There are no scales; their buffer is not read.
+// Single precision weights: a block of 32 is eight vec4 in order. There are no scales.
 
 @group(0) @binding(0) var<storage, read> quants: array<vec4<u32>>;
-@group(0) @binding(1) var<storage, read> scales: array<u32>;
 
 fn decode(block: u32) -> array<vec4<f32>, 8> {
     var w: array<vec4<f32>, 8>;

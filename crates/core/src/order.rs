@@ -1,0 +1,125 @@
+//! Order across queues: what a command of one queue must wait for on another.
+
+use std::sync::{MutexGuard, PoisonError};
+
+use crate::command::{Region, Ticket};
+use crate::context::{Shared, Slot, take};
+use crate::device::Device;
+use crate::error::Error;
+use crate::policy::{Cause, Policy, decide};
+use crate::state::State;
+
+impl<D: Device> Shared<D> {
+    /// The state, ready for `queue` to record a command with these accesses: there is room in the batch, nobody copies in place, and whatever other queues did
+    /// to the same memory has been submitted and is waited for.
+    pub(crate) fn ready(
+        &self,
+        queue: u32,
+        accesses: impl Iterator<Item = (Region, bool)> + Clone,
+    ) -> Result<MutexGuard<'_, State>, Error> {
+        loop {
+            let state = self.state();
+            state.check_lost()?;
+            let lane = state.lane(queue);
+            let full = decide(
+                Policy::UntilSync,
+                lane.pending,
+                lane.in_flight(),
+                &self.limits,
+            );
+            if let Some(cause) = full {
+                let value = lane.next_value();
+                drop(state);
+                self.submit(queue, value, cause)?;
+                continue;
+            }
+            if state.host_busy(accesses.clone()) {
+                drop(self.host_done.wait(state));
+                continue;
+            }
+            if state.depends(queue, accesses.clone()).next().is_some() {
+                drop(state);
+                return self.order(queue, accesses);
+            }
+            return Ok(state);
+        }
+    }
+
+    /// Makes `queue` wait for what other queues did to the same memory. Rare, so it simply holds every lock: what is decided stays true until it is recorded,
+    /// and two threads that need each other's batches cannot block one another.
+    fn order(
+        &self,
+        queue: u32,
+        accesses: impl Iterator<Item = (Region, bool)> + Clone,
+    ) -> Result<MutexGuard<'_, State>, Error> {
+        let queues = self.slots.len() as u32;
+        let mut slots: Vec<_> = (0..queues).map(|it| self.slot(it)).collect();
+        for queue in 0..queues {
+            self.make_room(queue)?;
+        }
+        let mut state = self.state();
+        while state.host_busy(accesses.clone()) {
+            state = self
+                .host_done
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        for other in (0..queues).filter(|it| *it != queue) {
+            if state
+                .depends(queue, accesses.clone())
+                .any(|(it, _)| it == other)
+            {
+                self.poll(&mut state, other)?;
+            }
+        }
+        let depends: Vec<_> = state.depends(queue, accesses).collect();
+        for (other, value) in depends {
+            self.submit_held(&mut state, &mut slots[other as usize], other, value)?;
+            if !state.lane(queue).batch.is_empty() && !state.waits_for(queue, other, value) {
+                let value = state.lane(queue).next_value();
+                self.submit_held(&mut state, &mut slots[queue as usize], queue, value)?;
+            }
+            state.add_wait(queue, other, value);
+        }
+        Ok(state)
+    }
+
+    /// Submits up to `value` of `queue` while all locks are held.
+    fn submit_held(
+        &self,
+        state: &mut State,
+        slot: &mut Slot,
+        queue: u32,
+        value: u64,
+    ) -> Result<(), Error> {
+        while state.lane(queue).submitted < value && take(state.lane_mut(queue), slot) {
+            let result = self.hand_over(slot, queue);
+            self.settle(state, slot, queue, Cause::Dependency, result)?;
+        }
+        Ok(())
+    }
+
+    /// Makes `queue`'s next command wait for a ticket of another queue, which is submitted first if it is still held back.
+    pub(crate) fn wait_on_queue(&self, queue: u32, ticket: Ticket) -> Result<(), Error> {
+        if ticket.queue == queue {
+            return Ok(());
+        }
+        self.submit(ticket.queue, ticket.value, Cause::Dependency)?;
+        loop {
+            let mut state = self.state();
+            state.check_lost()?;
+            let done = ticket.value <= state.lane(ticket.queue).completed;
+            if done || state.waits_for(queue, ticket.queue, ticket.value) {
+                return Ok(());
+            }
+            let lane = state.lane(queue);
+            if lane.batch.is_empty() {
+                state.add_wait(queue, ticket.queue, ticket.value);
+                return Ok(());
+            }
+            let value = lane.next_value();
+            drop(state);
+            self.submit(queue, value, Cause::Dependency)?;
+        }
+    }
+}

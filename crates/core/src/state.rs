@@ -1,0 +1,176 @@
+//! Everything that recording reads and writes, under one lock.
+
+use std::sync::Arc;
+
+use crate::batch::Batch;
+use crate::command::{Command, PipelineId, Region, Stages, Ticket};
+use crate::counters::Counters;
+use crate::device::{DeviceError, MemoryKind};
+use crate::error::{Error, Fault};
+use crate::lane::Lane;
+use crate::memory::Memory;
+use crate::pipeline::Pipelines;
+
+/// The lanes, the memory's rows and what else recording needs. Nothing here blocks.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) memory: Memory,
+    pub(crate) pipelines: Pipelines,
+    pub(crate) counters: Counters,
+    pub(crate) lost: Option<Arc<Fault>>,
+    /// Failed submissions so far, and the last one.
+    pub(crate) faults: u64,
+    pub(crate) fault: Option<Arc<Fault>>,
+}
+
+impl State {
+    pub(crate) fn lane(&self, queue: u32) -> &Lane {
+        &self.lanes[queue as usize]
+    }
+
+    pub(crate) fn lane_mut(&mut self, queue: u32) -> &mut Lane {
+        &mut self.lanes[queue as usize]
+    }
+
+    pub(crate) fn check_lost(&self) -> Result<(), Error> {
+        match &self.lost {
+            Some(fault) => Err(Error::Lost(Arc::clone(fault))),
+            None => Ok(()),
+        }
+    }
+
+    /// Records a command that [`Shared::ready`] has made room for; returns the value of its ticket.
+    pub(crate) fn record(
+        &mut self,
+        queue: u32,
+        stage: Stages,
+        accesses: impl Iterator<Item = (Region, bool)> + Clone,
+        build: impl FnOnce(&mut Batch) -> Command,
+    ) -> u64 {
+        let lane = &mut self.lanes[queue as usize];
+        if let Some(barrier) = lane.hazards.note(stage, accesses.clone()) {
+            lane.batch.commands.push(Command::Barrier(barrier));
+            self.counters.barriers += 1;
+        }
+        let command = build(&mut lane.batch);
+        let value = lane.next_value();
+        lane.batch.commands.push(command);
+        lane.pending.commands += 1;
+        lane.pending.inline_bytes = lane.batch.data.len() as u64;
+        for (region, write) in accesses {
+            lane.pending.bytes = lane.pending.bytes.saturating_add(region.bytes);
+            if let Some(row) = self.memory.row_mut(region.memory) {
+                row.note(queue, value, write);
+                let seen = row.host.read || row.host.write || row.kind == MemoryKind::Readback;
+                lane.batch.host_reads |= write && seen;
+            }
+        }
+        value
+    }
+
+    /// The tickets of other queues that a command of `queue` with these accesses must come after.
+    pub(crate) fn depends(
+        &self,
+        queue: u32,
+        accesses: impl Iterator<Item = (Region, bool)>,
+    ) -> impl Iterator<Item = (u32, u64)> {
+        accesses
+            .filter_map(|(region, write)| Some((self.memory.row(region.memory)?, write)))
+            .flat_map(|(row, write)| row.before(write))
+            .filter(move |(other, value)| *other != queue && *value > self.lane(*other).completed)
+    }
+
+    /// Whether no submitted or pending work conflicts with the host reading, or writing, this memory.
+    pub(crate) fn idle(&self, region: Region, write: bool) -> bool {
+        self.memory.row(region.memory).is_some_and(|row| {
+            row.host_busy == 0
+                && row
+                    .before(write)
+                    .all(|(queue, value)| value <= self.lane(queue).completed)
+        })
+    }
+
+    pub(crate) fn host_busy(&self, mut accesses: impl Iterator<Item = (Region, bool)>) -> bool {
+        accesses.any(|(it, _)| {
+            self.memory
+                .row(it.memory)
+                .is_some_and(|row| row.host_busy > 0)
+        })
+    }
+
+    pub(crate) fn waits_for(&self, queue: u32, other: u32, value: u64) -> bool {
+        let waits = &self.lane(queue).batch.waits;
+        waits
+            .iter()
+            .any(|it| it.queue == other && value <= it.value)
+    }
+
+    pub(crate) fn add_wait(&mut self, queue: u32, other: u32, value: u64) {
+        let waits = &mut self.lane_mut(queue).batch.waits;
+        match waits.iter_mut().find(|it| it.queue == other) {
+            Some(wait) => wait.value = wait.value.max(value),
+            None => waits.push(Ticket {
+                queue: other,
+                value,
+            }),
+        }
+    }
+
+    /// Turns a device's error into ours and remembers it for the other streams.
+    pub(crate) fn note(&mut self, error: DeviceError) -> Error {
+        match error {
+            DeviceError::OutOfMemory => Error::SubmissionOutOfMemory,
+            DeviceError::Refused { detail } => Error::Refused(detail),
+            DeviceError::Lost { detail } => {
+                let fault = Arc::new(Fault {
+                    kernels: self.kernels_in_flight(|_, _| true),
+                    detail,
+                });
+                Error::Lost(Arc::clone(self.lost.get_or_insert(fault)))
+            }
+            DeviceError::Failed {
+                ticket,
+                kernels,
+                detail,
+            } => {
+                let mut names = self.pipelines.names(&kernels);
+                if names.is_empty() {
+                    names = self.kernels_in_flight(|queue, value| {
+                        queue == ticket.queue && value == ticket.value
+                    });
+                }
+                let fault = Arc::new(Fault {
+                    kernels: names,
+                    detail,
+                });
+                self.faults += 1;
+                self.fault = Some(Arc::clone(&fault));
+                Error::Failed(fault)
+            }
+        }
+    }
+
+    pub(crate) fn stalled(&self, ticket: Ticket) -> Error {
+        Error::Stalled {
+            queue: ticket.queue,
+            value: ticket.value,
+            completed: self.lane(ticket.queue).completed,
+            kernels: self
+                .kernels_in_flight(|queue, value| queue == ticket.queue && value <= ticket.value),
+        }
+    }
+
+    /// Names of the kernels in the submitted batches that `choose` picks by queue and value, each once.
+    fn kernels_in_flight(&self, choose: impl Fn(u32, u64) -> bool) -> Vec<String> {
+        let mut ids: Vec<PipelineId> = Vec::new();
+        for (queue, lane) in self.lanes.iter().enumerate() {
+            for (value, batch) in &lane.in_flight {
+                if choose(queue as u32, *value) {
+                    ids.extend(batch.pipelines());
+                }
+            }
+        }
+        self.pipelines.names(&ids)
+    }
+}

@@ -1,0 +1,191 @@
+//! A model on a device.
+
+use tidegate::{Buffer, Device, Policy, Stream};
+
+use crate::chat::ChatTemplate;
+use crate::config::Config;
+use crate::error::Error;
+use crate::gguf::{Gguf, GgufFile, TensorInfo};
+use crate::kernels::{Kernels, Then};
+use crate::tokenizer::Tokenizer;
+use crate::weights::{Format, Matrix};
+
+/// A model whose weights are on a device, with its tokenizer and chat template.
+#[derive(Debug)]
+pub struct Model {
+    pub(crate) device: Device,
+    pub(crate) config: Config,
+    pub(crate) kernels: Kernels,
+    pub(crate) embedding: Matrix,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) output_norm: Buffer<f32>,
+    /// Where it is not the embedding table.
+    output: Option<Matrix>,
+    tokenizer: Tokenizer,
+    chat: Option<ChatTemplate>,
+}
+
+/// One layer's weights. Matrices that have the same input are one.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) attention_norm: Buffer<f32>,
+    pub(crate) qkv: Matrix,
+    pub(crate) attention_output: Matrix,
+    pub(crate) feed_forward_norm: Buffer<f32>,
+    pub(crate) gate_up: Matrix,
+    pub(crate) down: Matrix,
+}
+
+impl Model {
+    /// Reads a file and uploads its weights. `progress` is told the bytes done, and all.
+    ///
+    /// # Errors
+    /// What the file, its tokenizer or its hyperparameters lack, by name; memory that runs out.
+    pub fn load(
+        device: &Device,
+        file: &GgufFile,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self, Error> {
+        let header = file.header();
+        let config = Config::from_gguf(header)?;
+        check_widths(&config)?;
+        let tokenizer = Tokenizer::from_gguf(header)?;
+        let chat = match header.has("tokenizer.chat_template") {
+            true => Some(ChatTemplate::from_gguf(header)?),
+            false => None,
+        };
+        let mut loader = Loader {
+            stream: device.stream_with(Policy::Adaptive)?,
+            file,
+            done: 0,
+            total: header.tensors().iter().map(|it| it.bytes).sum(),
+            progress,
+        };
+        let embedding = loader.matrix(&["token_embd.weight"])?;
+        let layers = (0..config.layers)
+            .map(|layer| loader.layer(layer))
+            .collect::<Result<Vec<_>, _>>()?;
+        let output_norm = loader.vector("output_norm.weight")?;
+        let output = match config.tied_embeddings {
+            true => None,
+            false => Some(loader.matrix(&["output.weight"])?),
+        };
+        loader.stream.synchronize()?;
+        let head = output.as_ref().unwrap_or(&embedding).format;
+        let kernels = Kernels::new(device, &config, embedding.format, &products(&layers, head))?;
+        Ok(Self {
+            device: device.clone(),
+            config,
+            kernels,
+            embedding,
+            layers,
+            output_norm,
+            output,
+            tokenizer,
+            chat,
+        })
+    }
+
+    /// The hyperparameters.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The chat template, if the file has one.
+    pub fn chat(&self) -> Option<&ChatTemplate> {
+        self.chat.as_ref()
+    }
+
+    /// The output projection.
+    pub(crate) fn output(&self) -> &Matrix {
+        self.output.as_ref().unwrap_or(&self.embedding)
+    }
+}
+
+/// The matrix products that a forward pass makes, each once.
+fn products(layers: &[Layer], head: Format) -> Vec<(Format, Then)> {
+    let mut products = vec![(head, Then::Store)];
+    for layer in layers {
+        for product in [
+            (layer.qkv.format, Then::Store),
+            (layer.attention_output.format, Then::Add),
+            (layer.gate_up.format, Then::Gate),
+            (layer.down.format, Then::Add),
+        ] {
+            if !products.contains(&product) {
+                products.push(product);
+            }
+        }
+    }
+    products
+}
+
+/// The kernels read whole blocks of 32 columns.
+fn check_widths(config: &Config) -> Result<(), Error> {
+    let widths = [
+        ("embedding width", config.embedding),
+        ("width of all heads", config.query_width()),
+        ("feed-forward width", config.feed_forward),
+    ];
+    for (what, found) in widths {
+        if !found.is_multiple_of(32) {
+            let multiple = 32;
+            return Err(Error::Width {
+                what,
+                found,
+                multiple,
+            });
+        }
+    }
+    Ok(())
+}
+
+struct Loader<'a> {
+    stream: Stream,
+    file: &'a GgufFile,
+    done: u64,
+    total: u64,
+    progress: &'a mut dyn FnMut(u64, u64),
+}
+
+impl Loader<'_> {
+    fn layer(&mut self, layer: u32) -> Result<Layer, Error> {
+        let name = |part: &str| format!("blk.{layer}.{part}.weight");
+        Ok(Layer {
+            attention_norm: self.vector(&name("attn_norm"))?,
+            qkv: self.matrix(&[&name("attn_q"), &name("attn_k"), &name("attn_v")])?,
+            attention_output: self.matrix(&[&name("attn_output")])?,
+            feed_forward_norm: self.vector(&name("ffn_norm"))?,
+            gate_up: self.matrix(&[&name("ffn_gate"), &name("ffn_up")])?,
+            down: self.matrix(&[&name("ffn_down")])?,
+        })
+    }
+
+    fn matrix(&mut self, names: &[&str]) -> Result<Matrix, Error> {
+        let header: &Gguf = self.file.header();
+        let tensors: Vec<&TensorInfo> = names
+            .iter()
+            .map(|it| header.tensor(it))
+            .collect::<Result<_, _>>()?;
+        let matrix = Matrix::load(&mut self.stream, self.file, &tensors)?;
+        self.advance(tensors.iter().map(|it| it.bytes).sum());
+        Ok(matrix)
+    }
+
+    fn vector(&mut self, name: &str) -> Result<Buffer<f32>, Error> {
+        let tensor = self.file.header().tensor(name)?;
+        let values = self.file.read_tensor_f32(tensor)?;
+        self.advance(tensor.bytes);
+        Ok(self.stream.upload_new(&values)?)
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        self.done += bytes;
+        (self.progress)(self.done, self.total);
+    }
+}
