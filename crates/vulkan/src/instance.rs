@@ -13,6 +13,13 @@ use crate::{Options, Select};
 
 const VALIDATION_LAYER: &CStr = c"VK_LAYER_KHRONOS_validation";
 
+/// Extensions that we enable and the version of Vulkan's headers that brought them. A validation layer reports one that is younger than
+/// itself as an error (seen with 1.3.239 on a driver of 1.4, 2026-11), so that it goes unused under such a layer.
+const YOUNG_EXTENSIONS: [(&CStr, u32); 1] = [(
+    khr::cooperative_matrix::NAME,
+    vk::make_api_version(0, 1, 3, 255),
+)];
+
 /// What sort of device it is. Ordered by preference, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -49,15 +56,18 @@ pub struct PhysicalDevice {
 pub(crate) struct Instance {
     pub(crate) raw: ash::Instance,
     messenger: Option<Messenger>,
+    /// Device extensions to do without.
+    hidden: Vec<&'static CStr>,
 }
 
 impl Instance {
     pub(crate) fn new(validation: bool) -> Result<Arc<Self>, OpenError> {
         let entry = entry()?;
-        let extensions = extensions(entry, None)?;
-        let has = |name: &CStr| extensions.iter().any(|it| it == name);
+        let offered = extensions(entry, None)?;
+        let has = |name: &CStr| offered.iter().any(|it| it == name);
         let mut layers = Vec::new();
         let mut enabled = Vec::new();
+        let mut hidden = Vec::new();
         let mut flags = vk::InstanceCreateFlags::empty();
         if has(khr::portability_enumeration::NAME) {
             enabled.push(khr::portability_enumeration::NAME.as_ptr());
@@ -72,8 +82,11 @@ impl Instance {
             .flags(flags)
             .application_info(&application);
         if validation {
+            let version = validation_version(entry)?;
+            let young = YOUNG_EXTENSIONS.iter().filter(|it| it.1 > version);
+            hidden.extend(young.map(|it| it.0));
             // The layer itself provides both extensions, so they are not in the loader's list.
-            let provided = validation_extensions(entry)?;
+            let provided = extensions(entry, Some(VALIDATION_LAYER))?;
             layers.push(VALIDATION_LAYER.as_ptr());
             enabled.push(ext::debug_utils::NAME.as_ptr());
             if provided
@@ -96,6 +109,7 @@ impl Instance {
         let mut made = Self {
             raw,
             messenger: None,
+            hidden,
         };
         if validation {
             made.messenger = Some(Messenger::new(entry, &made.raw)?);
@@ -122,7 +136,7 @@ impl Instance {
         })?;
         found
             .into_iter()
-            .map(|it| Support::query(&self.raw, it))
+            .map(|it| Support::query(&self.raw, it, &self.hidden))
             .collect()
     }
 
@@ -235,15 +249,14 @@ fn extensions(
         .collect())
 }
 
-fn validation_extensions(entry: &ash::Entry) -> Result<Vec<std::ffi::CString>, OpenError> {
+/// The version of Vulkan that the validation layer was written for.
+fn validation_version(entry: &ash::Entry) -> Result<u32, OpenError> {
     // SAFETY: no precondition.
     let layers = unsafe { entry.enumerate_instance_layer_properties() }
         .map_err(OpenError::of("vkEnumerateInstanceLayerProperties"))?;
-    let installed = layers
+    layers
         .iter()
-        .any(|it| it.layer_name_as_c_str() == Ok(VALIDATION_LAYER));
-    if !installed {
-        return Err(OpenError::NoValidationLayer);
-    }
-    extensions(entry, Some(VALIDATION_LAYER))
+        .find(|it| it.layer_name_as_c_str() == Ok(VALIDATION_LAYER))
+        .map(|it| it.spec_version)
+        .ok_or(OpenError::NoValidationLayer)
 }

@@ -34,9 +34,11 @@ pub(crate) struct Support {
 }
 
 impl Support {
+    /// Asks, and forgets the extensions that are to stay `hidden`.
     pub(crate) fn query(
         instance: &ash::Instance,
         raw: vk::PhysicalDevice,
+        hidden: &[&CStr],
     ) -> Result<Self, OpenError> {
         // SAFETY: `raw` was enumerated from `instance`, here and for every call below.
         // VUID-vkGetPhysicalDeviceProperties-physicalDevice-parameter.
@@ -52,6 +54,7 @@ impl Support {
         let extensions: Vec<_> = listed
             .iter()
             .filter_map(|it| it.extension_name_as_c_str().ok())
+            .filter(|it| !hidden.contains(it))
             .map(CStr::to_owned)
             .collect();
         let mut support = Self {
