@@ -93,3 +93,35 @@ impl Queue {
         kept.get(index as usize).copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Lane;
+
+    #[test]
+    fn a_long_run_remembers_only_its_end() {
+        let mut queue = Queue::new(0);
+        for value in 1..10_000 {
+            let mut clock = Clock::ZERO;
+            clock.advance(Lane::of(0, 0), value as u32);
+            queue.note_command(0, Origin { value, index: 3 });
+            queue.note_ticket(value, clock);
+            queue.told = value;
+        }
+        assert!(queue.tickets.len() <= REMEMBERED && queue.origins[0].1.len() <= REMEMBERED);
+        assert_eq!(queue.clock_of(9_500).at(Lane::of(0, 0)), 9_500);
+        assert_eq!(queue.clock_of(10_500).at(Lane::of(0, 0)), 9_999);
+        assert_eq!(queue.origin(0, 9_500).map(|it| it.value), Some(9_500));
+        assert!(queue.origin(0, 5).is_none() && queue.origin(0, 10_000).is_none());
+    }
+
+    #[test]
+    fn tickets_that_the_host_does_not_know_of_are_never_forgotten() {
+        let mut queue = Queue::new(0);
+        for value in 1..5_000 {
+            queue.note_ticket(value, Clock::ZERO);
+        }
+        assert_eq!(queue.tickets.len(), 4_999);
+    }
+}

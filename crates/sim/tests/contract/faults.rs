@@ -195,13 +195,14 @@ fn failing(seed: u64, named: bool) -> (Sim, Vec<DeviceError>) {
     let draft = batch().open(ALL, ALL).host_reads().fill(whole(1), 9);
     draft.submit(&sim, 0, 3);
     let mut errors = Vec::new();
-    loop {
+    for _ in 0..10 {
         match sim.wait(ticket(0, 3), LONG_NS) {
             Ok(true) => return (sim, errors),
             Ok(false) => {}
             Err(error) => errors.push(error),
         }
     }
+    panic!("seed {seed}: the third submission never completes");
 }
 
 #[test]
@@ -292,4 +293,31 @@ fn a_short_wait_may_time_out_and_polling_gets_there() {
         assert_eq!(read(&sim, whole(0)), words(7));
     }
     assert!(timed_out > 2);
+}
+
+#[test]
+fn submissions_run_early_or_late_and_completion_lags() {
+    let (mut at_once, mut late, mut lagging) = (0, 0, 0);
+    for seed in 0..128 {
+        let setup = Setup {
+            trace: true,
+            ..Setup::unified()
+        };
+        let sim = rig_with(seed, setup);
+        // Many, so that a few pieces run by chance do not complete them all.
+        for value in 1..20 {
+            fill().submit(&sim, 0, value);
+        }
+        let complete = |sim: &Sim| sim.trace().contains("complete q0:19");
+        at_once += usize::from(complete(&sim));
+        for _ in 0..5 {
+            let value = sim.completed(0).unwrap();
+            lagging += usize::from(complete(&sim) && value < 19);
+        }
+        late += usize::from(!complete(&sim));
+    }
+    assert!(
+        at_once > 2 && late > 2 && lagging > 2,
+        "{at_once} {late} {lagging}"
+    );
 }
