@@ -62,13 +62,7 @@ impl<D: Device> Drop for Memory<D> {
     fn drop(&mut self) {
         let shared = &self.context.0;
         let mut state = shared.state();
-        let Some(row) = state.memory.row(self.id) else {
-            return;
-        };
-        let capacity = row.capacity;
-        state.memory.cache(self.id);
-        state.counters.memory_bytes -= capacity;
-        state.counters.cached_bytes += capacity;
+        state.release(self.id);
         let excess = state.counters.cached_bytes;
         if state.lost.is_some() {
             shared.trim(&mut state, u64::MAX);
@@ -218,7 +212,7 @@ impl<D: Device> Shared<D> {
     }
 
     /// Gives freed memory that no work uses back to the system until `excess` bytes are gone; returns how many are.
-    fn trim(&self, state: &mut State, excess: u64) -> u64 {
+    pub(crate) fn trim(&self, state: &mut State, excess: u64) -> u64 {
         let State {
             memory,
             lanes,
@@ -244,6 +238,16 @@ impl<D: Device> Shared<D> {
 }
 
 impl State {
+    /// Keeps an allocation that its holder has dropped.
+    pub(crate) fn release(&mut self, id: MemoryId) {
+        if let Some(row) = self.memory.row(id) {
+            let capacity = row.capacity;
+            self.memory.cache(id);
+            self.counters.memory_bytes -= capacity;
+            self.counters.cached_bytes += capacity;
+        }
+    }
+
     /// Whether no work that is not complete touches an allocation.
     fn unused(&self, id: MemoryId) -> bool {
         let region = Region {

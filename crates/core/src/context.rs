@@ -18,6 +18,9 @@ use crate::policy::{Cause, Limits, Policy, decide, worth_asking};
 use crate::state::State;
 
 /// A device together with everything that its streams, buffers and events share. Clones are handles to the same context.
+///
+/// When the last handle, stream, buffer, pipeline, event and download is dropped, what was submitted is waited for, no longer than
+/// [`Limits::wait_ns`] without progress, and everything is given back to the device.
 pub struct Context<D: Device>(pub(crate) Arc<Shared<D>>);
 
 impl<D: Device> Clone for Context<D> {
@@ -34,7 +37,7 @@ impl<D: Device> fmt::Debug for Context<D> {
     }
 }
 
-pub(crate) struct Shared<D> {
+pub(crate) struct Shared<D: Device> {
     pub(crate) device: D,
     pub(crate) limits: Limits,
     pub(crate) slots: Vec<Mutex<Slot>>,
@@ -316,6 +319,32 @@ impl<D: Device> Shared<D> {
         drop(state);
         let _busy = Busy(self, region);
         copy(&self.device)
+    }
+}
+
+/// Nothing is left that could record or wait. What may still run after the longest wait keeps its memory: that is left to the device's own end.
+impl<D: Device> Drop for Shared<D> {
+    fn drop(&mut self) {
+        for queue in 0..self.slots.len() as u32 {
+            let value = self.state().lane(queue).last_value();
+            // An error has nobody left to hear it. A stall or a loss ends the waiting: no other queue would do better.
+            let submitted = self.submit(queue, value, Cause::Flush);
+            let value = self.state().lane(queue).submitted;
+            let ended = submitted.and(self.wait_submitted(Ticket { queue, value }));
+            if matches!(ended, Err(Error::Stalled { .. } | Error::Lost(_))) {
+                break;
+            }
+        }
+        let mut state = self.state();
+        self.destroy_retired(&mut state);
+        for queue in 0..state.lanes.len() {
+            let lane = &mut state.lanes[queue];
+            let over = lane.completed >= lane.submitted || state.lost.is_some();
+            if let Some(ring) = lane.ring_memory.take_if(|_| over) {
+                state.release(ring);
+            }
+        }
+        self.trim(&mut state, u64::MAX);
     }
 }
 

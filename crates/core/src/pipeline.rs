@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::command::PipelineId;
-use crate::context::Context;
+use crate::context::{Context, Shared};
 use crate::device::{Device, DeviceError};
 use crate::error::Error;
 use crate::kernel::{Code, Kernel};
@@ -43,7 +43,7 @@ impl<D: Device> Drop for Pipeline<D> {
         let mut state = self.context.0.state();
         let after = state.lanes.iter().map(|it| it.last_value()).collect();
         state.pipelines.retired.push((after, self.id));
-        self.context.destroy_retired(&mut state);
+        self.context.0.destroy_retired(&mut state);
     }
 }
 
@@ -94,7 +94,7 @@ impl<D: Device> Context<D> {
         let id = {
             let mut state = self.0.state();
             state.check_lost()?;
-            self.destroy_retired(&mut state);
+            self.0.destroy_retired(&mut state);
             state.pipelines.reserve(Arc::clone(&kernel))
         };
         match self.0.device.create_pipeline(id, &kernel, code) {
@@ -117,8 +117,11 @@ impl<D: Device> Context<D> {
         }
     }
 
+}
+
+impl<D: Device> Shared<D> {
     /// Destroys the dropped pipelines that no work can use any more.
-    fn destroy_retired(&self, state: &mut State) {
+    pub(crate) fn destroy_retired(&self, state: &mut State) {
         let State {
             lanes,
             pipelines,
@@ -134,7 +137,7 @@ impl<D: Device> Context<D> {
             if busy && lost.is_none() {
                 return true;
             }
-            self.0.device.destroy_pipeline(*id);
+            self.device.destroy_pipeline(*id);
             pipelines.remove(*id);
             false
         });

@@ -44,7 +44,7 @@ pub struct Stream<D: Device> {
     pub(crate) policy: Policy,
     /// Value of the last work recorded here.
     pub(crate) last: u64,
-    faults_seen: u64,
+    pub(crate) faults_seen: u64,
 }
 
 impl<D: Device> fmt::Debug for Stream<D> {
@@ -126,7 +126,6 @@ impl<D: Device> Stream<D> {
                 problem,
             }
         })?;
-        report_fault(&mut self.faults_seen, &self.context.0.state())?;
         let accesses = arguments
             .regions
             .iter()
@@ -147,6 +146,7 @@ impl<D: Device> Stream<D> {
                 (state, Some(region))
             }
         };
+        report_fault(&mut self.faults_seen, &state)?;
         self.last = state.record(self.queue, Stages::COMPUTE, accesses, |batch| {
             let regions = arguments.regions.iter().copied().chain(block);
             let scalars = if block.is_none() {
@@ -237,11 +237,6 @@ impl<D: Device> Stream<D> {
         }
     }
 
-    /// Reports a failed submission to this stream, once.
-    pub(crate) fn report_fault(&mut self, state: &State) -> Result<(), Error> {
-        report_fault(&mut self.faults_seen, state)
-    }
-
     /// Checks that memory belongs to this stream's device.
     pub(crate) fn check_owner(&self, owner: &Context<D>) -> Result<(), Error> {
         if owner.same(&self.context) {
@@ -257,7 +252,8 @@ impl<D: Device> Stream<D> {
     }
 }
 
-fn report_fault(seen: &mut u64, state: &State) -> Result<(), Error> {
+/// Reports a failed submission to a stream that has `seen` so many, once.
+pub(crate) fn report_fault(seen: &mut u64, state: &State) -> Result<(), Error> {
     state.check_lost()?;
     match &state.fault {
         Some(fault) if *seen < state.faults => {

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::memory::capacity;
 use crate::policy::Cause;
 use crate::state::State;
-use crate::stream::Stream;
+use crate::stream::{Stream, report_fault};
 
 /// Largest upload whose bytes travel inside the batch: what `vkCmdUpdateBuffer` may take is 65,536, but beyond a page the ring is cheaper.
 const INLINE_BYTES_MAX: usize = 4096;
@@ -120,9 +120,9 @@ impl<D: Device> Stream<D> {
         if data.is_empty() {
             return Ok(());
         }
-        let shared = std::sync::Arc::clone(&self.context.0);
+        let shared = &self.context.0;
         let mut state = shared.state();
-        self.report_fault(&state)?;
+        report_fault(&mut self.faults_seen, &state)?;
         state.counters.cpu_to_gpu += 1;
         if shared.usable_in_place(&mut state, region, true)? {
             state.counters.bytes_direct += region.bytes;
@@ -150,7 +150,7 @@ impl<D: Device> Stream<D> {
     }
 
     fn upload_staged(&mut self, region: Region, data: &[u8]) -> Result<(), Error> {
-        let shared = std::sync::Arc::clone(&self.context.0);
+        let shared = &self.context.0;
         let chunk = (shared.limits.staging_bytes / 4).min(CHUNK_BYTES_MAX);
         let mut offset = region.offset;
         for piece in data.chunks(usize_of(chunk)) {
@@ -185,10 +185,9 @@ impl<D: Device> Stream<D> {
     ) -> Result<Download<D>, Error> {
         self.check_owner(source.context())?;
         let region = source.region(offset, bytes)?;
-        let context = self.context.clone();
-        let shared = &context.0;
+        let shared = &self.context.0;
         let mut state = shared.state();
-        self.report_fault(&state)?;
+        report_fault(&mut self.faults_seen, &state)?;
         state.counters.gpu_to_cpu += 1;
         if bytes == 0 || shared.usable_in_place(&mut state, region, false)? {
             state.counters.bytes_direct += bytes;
@@ -201,7 +200,7 @@ impl<D: Device> Stream<D> {
                 drop(state);
             }
             return Ok(Download {
-                context,
+                context: self.context.clone(),
                 bytes,
                 source: Source::Read(data),
             });
@@ -258,10 +257,10 @@ impl<D: Device> Stream<D> {
             return Err(Error::OverlappingCopy);
         }
         self.check_align("copy", &[source.offset, target.offset, bytes])?;
-        let shared = std::sync::Arc::clone(&self.context.0);
+        let shared = &self.context.0;
         let accesses = [(source, false), (target, true)].into_iter();
         let mut state = shared.ready(self.queue, accesses.clone())?;
-        self.report_fault(&state)?;
+        report_fault(&mut self.faults_seen, &state)?;
         self.last = state.record(self.queue, Stages::TRANSFER, accesses, |_| Command::Copy {
             source,
             target,
@@ -305,10 +304,10 @@ impl<D: Device> Stream<D> {
         else {
             return self.fill_staged(region, pattern);
         };
-        let shared = std::sync::Arc::clone(&self.context.0);
+        let shared = &self.context.0;
         let access = std::iter::once((region, true));
         let mut state = shared.ready(self.queue, access.clone())?;
-        self.report_fault(&state)?;
+        report_fault(&mut self.faults_seen, &state)?;
         self.last = state.record(self.queue, Stages::TRANSFER, access, |_| Command::Fill {
             target: region,
             pattern: u32::from_ne_bytes(word),
@@ -458,9 +457,7 @@ impl<D: Device> Shared<D> {
             return Ok(());
         }
         // Another thread was faster; keep this one for the next request of its size.
-        state.memory.cache(id);
-        state.counters.memory_bytes -= size;
-        state.counters.cached_bytes += size;
+        state.release(id);
         Ok(())
     }
 }
