@@ -64,3 +64,8 @@ pub use tidegate_core::{
 
 #[cfg(feature = "sim")]
 pub use tidegate_sim as sim;
+
+/// The README's example, compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
