@@ -237,6 +237,28 @@ fn a_tiny_tokenizer_works() {
 }
 
 #[test]
+fn ends_are_named_by_the_file_or_are_control_tokens() {
+    let ends = |tokenizer: &Tokenizer| -> Vec<u32> {
+        (0..tokenizer.vocabulary())
+            .filter(|&id| tokenizer.ends(id))
+            .collect()
+    };
+    assert_eq!(ends(&tiny(|_| {}).unwrap()), [258]);
+    let named = tiny(|writer| {
+        writer
+            .set("tokenizer.ggml.eos_token_id", Value::U32(7))
+            .set("tokenizer.ggml.eot_token_id", Value::U32(256));
+    });
+    assert_eq!(ends(&named.unwrap()), [7, 256, 258]);
+    let all_plain = tiny(|writer| {
+        writer
+            .remove("tokenizer.ggml.eos_token_id")
+            .remove("tokenizer.ggml.token_type");
+    });
+    assert!(ends(&all_plain.unwrap()).is_empty());
+}
+
+#[test]
 fn corrupt_tokenizers_are_refused() {
     let with = |key: &str, value: Value| {
         tiny(|writer| {
