@@ -1,0 +1,333 @@
+//! `tidegate bench chain`: launches of which each needs the result of the one before.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use console::style;
+use serde::Serialize;
+use tidegate::{Buffer, Device, Kernel, Stream};
+
+use super::raw;
+use super::rounds::{self, Contender, Plan, Row, Sample};
+use crate::cli::{ChainOptions, Common, PolicyName};
+use crate::device;
+use crate::failure::Failure;
+use crate::output;
+
+/// What every launch runs. The factor is odd, so that no error is ever multiplied away.
+pub(crate) const SOURCE: &str = "
+@group(0) @binding(0) var<storage, read_write> x: array<u32>;
+@compute @workgroup_size(64)
+fn chain(@builtin(global_invocation_id) id: vec3<u32>) {
+    x[id.x] = x[id.x] * 1664525u + 1013904223u;
+}";
+/// Its name.
+pub(crate) const KERNEL: &str = "chain";
+const STEP: Affine = Affine {
+    factor: 1_664_525,
+    offset: 1_013_904_223,
+};
+const WORKGROUP: u32 = 64;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    device: &'a str,
+    queue_family: &'static str,
+    dispatches: u32,
+    workgroups: u32,
+    rounds: u32,
+    steps_per_round: u32,
+    rows: &'a [Row],
+}
+
+/// Runs the benchmark.
+pub(crate) fn run(options: &ChainOptions, common: &Common) -> Result<(), Failure> {
+    let choice = device::choose(common.device.as_deref())?;
+    let family = options.queue_family.family();
+    let device = choice.open(family)?;
+    check_size(&device, options.workgroups)?;
+
+    let mut contenders = streams(&device, options)?;
+    contenders.extend(raw::contenders(
+        &choice.select(),
+        family,
+        options.dispatches,
+        options.workgroups,
+    )?);
+    let bar = output::count_bar("Measuring", options.rounds.into());
+    let measured = rounds::run(&mut contenders, &Plan::new(options.rounds), &mut || {
+        bar.inc(1);
+    })?;
+    bar.finish_and_clear();
+
+    // The first contender is `every-dispatch`.
+    let rows = measured.rows(0);
+    let document = Document {
+        device: &device.capabilities().name,
+        queue_family: options.queue_family.name(),
+        dispatches: options.dispatches,
+        workgroups: options.workgroups,
+        rounds: options.rounds,
+        steps_per_round: measured.steps,
+        rows: &rows,
+    };
+    if common.json {
+        output::document(&document)
+    } else {
+        output::print(&table(&document, device.capabilities().software))
+    }
+}
+
+/// One word an invocation must fit in one buffer, and the launch in the device's grid.
+fn check_size(device: &Device, workgroups: u32) -> Result<(), Failure> {
+    let it = device.capabilities();
+    let buffer_max = it.binding_bytes_max.min(it.allocation_bytes_max);
+    let fit = buffer_max / u64::from(WORKGROUP * 4);
+    let max = fit.min(it.grid_max[0].into());
+    if u64::from(workgroups) > max {
+        return Err(Failure::Usage(format!(
+            "--workgroups is {workgroups}, and {} allows at most {max} here",
+            it.name
+        )));
+    }
+    Ok(())
+}
+
+/// `every-dispatch`, `until-sync` and `adaptive`, each a stream with a buffer of its own.
+fn streams(device: &Device, options: &ChainOptions) -> Result<Vec<Box<dyn Contender>>, Failure> {
+    let kernel = device.module_from_wgsl(SOURCE)?.kernel(KERNEL)?;
+    let policies = [
+        PolicyName::EveryDispatch,
+        PolicyName::UntilSync,
+        PolicyName::Adaptive,
+    ];
+    let contender = |policy: PolicyName| -> Result<Box<dyn Contender>, Failure> {
+        let mut stream = device.stream_with(policy.policy())?;
+        let words: Vec<u32> = (0..options.workgroups * WORKGROUP).collect();
+        let buffer = stream.upload_new(&words)?;
+        stream.synchronize()?;
+        Ok(Box::new(Streamed {
+            policy,
+            device: device.clone(),
+            stream,
+            buffer,
+            kernel: kernel.clone(),
+            dispatches: options.dispatches,
+            workgroups: options.workgroups,
+            expected: Expected::new(options.workgroups),
+        }))
+    };
+    policies.into_iter().map(contender).collect()
+}
+
+/// The chain on a stream.
+struct Streamed {
+    policy: PolicyName,
+    device: Device,
+    stream: Stream,
+    buffer: Buffer<u32>,
+    kernel: Kernel,
+    dispatches: u32,
+    workgroups: u32,
+    expected: Expected,
+}
+
+impl Streamed {
+    fn step(&mut self) -> Result<(), tidegate::Error> {
+        for _ in 0..self.dispatches {
+            self.stream
+                .launch(&self.kernel, self.workgroups, (&self.buffer,))?;
+        }
+        self.stream.synchronize()
+    }
+}
+
+impl Contender for Streamed {
+    fn name(&self) -> &'static str {
+        self.policy.name()
+    }
+
+    fn run(&mut self, steps: u32) -> Result<Sample, Failure> {
+        let before = self.device.counters();
+        let start = Instant::now();
+        for _ in 0..steps {
+            self.step()
+                .map_err(|it| Failure::Failed(format!("{}: {it}", self.name())))?;
+        }
+        let elapsed = start.elapsed();
+        let after = self.device.counters();
+        self.expected
+            .launched(u64::from(self.dispatches) * u64::from(steps));
+        Ok(Sample {
+            elapsed,
+            submissions: after.submissions - before.submissions,
+            barriers: after.barriers - before.barriers,
+        })
+    }
+
+    fn check(&mut self) -> Result<(), Failure> {
+        let words = self.stream.download(&self.buffer)?.wait()?;
+        self.expected.check(self.policy.name(), &words)
+    }
+}
+
+/// `x * factor + offset`, wrapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Affine {
+    factor: u32,
+    offset: u32,
+}
+
+impl Affine {
+    const IDENTITY: Self = Self {
+        factor: 1,
+        offset: 0,
+    };
+
+    fn of(self, x: u32) -> u32 {
+        x.wrapping_mul(self.factor).wrapping_add(self.offset)
+    }
+
+    /// `self`, and after it `next`.
+    fn then(self, next: Self) -> Self {
+        Self {
+            factor: self.factor.wrapping_mul(next.factor),
+            offset: next.of(self.offset),
+        }
+    }
+
+    /// `self` so many times, by squaring.
+    fn times(self, mut count: u64) -> Self {
+        let (mut result, mut square) = (Self::IDENTITY, self);
+        while count > 0 {
+            if count & 1 == 1 {
+                result = result.then(square);
+            }
+            square = square.then(square);
+            count >>= 1;
+        }
+        result
+    }
+}
+
+/// What the buffer must hold: it began as 0, 1, 2 and so on.
+#[derive(Clone, Debug)]
+pub(crate) struct Expected {
+    words: u32,
+    launches: u64,
+}
+
+impl Expected {
+    /// Before the first launch.
+    pub(crate) fn new(workgroups: u32) -> Self {
+        Self {
+            words: workgroups * WORKGROUP,
+            launches: 0,
+        }
+    }
+
+    /// So many launches more.
+    pub(crate) fn launched(&mut self, launches: u64) {
+        self.launches += launches;
+    }
+
+    /// Compares every word.
+    pub(crate) fn check(&self, name: &str, words: &[u32]) -> Result<(), Failure> {
+        if words.len() != self.words as usize {
+            return Err(Failure::Failed(format!(
+                "{name}: the result has {} words and must have {}; this is a defect in Tidegate",
+                words.len(),
+                self.words
+            )));
+        }
+        let all = STEP.times(self.launches);
+        let wrong = (0..).zip(words).find(|(x, word)| all.of(*x) != **word);
+        match wrong {
+            None => Ok(()),
+            Some((x, word)) => Err(Failure::Failed(format!(
+                "{name}: after {} launches word {x} is {word} and must be {}: the result is wrong, a defect in Tidegate or in the driver",
+                self.launches,
+                all.of(x)
+            ))),
+        }
+    }
+}
+
+fn table(document: &Document<'_>, software: bool) -> String {
+    let mut text = format!(
+        "{}: {} dependent launches of {} workgroups, {} rounds of {} steps\n\n",
+        document.device,
+        document.dispatches,
+        document.workgroups,
+        document.rounds,
+        document.steps_per_round
+    );
+    let mut line = |value: &str| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{value}");
+    };
+    let header = format!(
+        "{:<16}{:>12}{:>22}{:>12}{:>10}{:>8}",
+        "", "us a step", "10 % to 90 %", "submissions", "barriers", "ratio"
+    );
+    line(&style(header).bold().to_string());
+    let longest = document
+        .rows
+        .iter()
+        .map(|it| it.ratio_to_every_dispatch)
+        .fold(1.0, f64::max);
+    for row in document.rows {
+        let spread = format!("{:.0} to {:.0}", row.us_per_step_low, row.us_per_step_high);
+        let bar = "#".repeat((row.ratio_to_every_dispatch / longest * 20.0).round() as usize);
+        line(&format!(
+            "{:<16}{:>12.1}{spread:>22}{:>12}{:>10}{:>8.2}  {}",
+            row.name,
+            row.us_per_step,
+            row.submissions,
+            row.barriers,
+            row.ratio_to_every_dispatch,
+            style(bar).green()
+        ));
+    }
+    line(
+        "\nThe ratio says how many times as fast as every-dispatch a row is; all results were checked.",
+    );
+    if software {
+        line(
+            "This is a software device: the CPU plays the GPU. On a GPU submitting costs more of the whole.",
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closed_form_is_that_of_so_many_launches() {
+        for count in [0, 1, 2, 3, 262, 1000] {
+            let mut x = 7;
+            for _ in 0..count {
+                x = STEP.of(x);
+            }
+            assert_eq!(STEP.times(count).of(7), x);
+        }
+    }
+
+    #[test]
+    fn one_launch_too_few_is_noticed() {
+        let mut expected = Expected::new(1);
+        expected.launched(3);
+        let words = |count| -> Vec<u32> { (0..64).map(|x| STEP.times(count).of(x)).collect() };
+        assert!(expected.check("x", &words(3)).is_ok());
+        assert!(expected.check("x", &words(2)).is_err());
+        assert!(expected.check("x", &words(3)[1..]).is_err());
+    }
+
+    #[test]
+    fn the_constants_are_those_of_the_source() {
+        assert!(SOURCE.contains(&format!("{}u", STEP.factor)));
+        assert!(SOURCE.contains(&format!("{}u", STEP.offset)));
+    }
+}

@@ -1,0 +1,5 @@
+//! `tidegate bench`: rows that take turns in one process, and what they took.
+
+pub(crate) mod chain;
+mod raw;
+mod rounds;

@@ -1,0 +1,288 @@
+//! The program's arguments. What can be checked without a file or a device is checked here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use tidegate::{Policy, QueueFamily};
+use tidegate_llm::sampler::{Sampler, SamplerOptions};
+
+/// CUDA's way of working on the GPUs that have no CUDA: devices, text from a language model, benchmarks
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  tidegate devices
+  tidegate generate --model model.gguf --chat --prompt \"Why has the sea tides?\"
+  tidegate bench chain
+
+Exit status: 0, 1 for a failure, 2 for wrong usage.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Common {
+    /// Write one JSON document to standard output, and everything else to standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// The device: its number in `tidegate devices`, or part of its name [default: the best]
+    #[arg(long, global = true, value_name = "D")]
+    pub(crate) device: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the devices, with the features and limits that matter
+    #[command(after_help = "Examples:
+  tidegate devices
+  tidegate devices --json --device 0")]
+    Devices,
+    /// Continue a text, or answer a message, with a language model
+    Generate(GenerateOptions),
+    /// Say how well a model predicts a text: mean negative log-likelihood, in nats a token
+    Score(ScoreOptions),
+    /// Measure on this machine
+    Bench(Bench),
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  tidegate generate --model model.gguf --prompt \"The tide\"
+  tidegate generate --model model.gguf --chat --prompt \"Why has the sea tides?\" --max-tokens 64
+  tidegate generate --model model.gguf --prompt-file - --temperature 0.8 --top-p 0.95 --seed 7 < prompt.txt
+  tidegate generate --model model.gguf --prompt \"1 + 1 =\" --max-tokens 4 --json
+
+The text is streamed to standard output, with --json it is part of the document:
+  text, token_ids (without the one by which the model ended the text), prompt_tokens, tokens,
+  prefill_tokens_per_s, decode_tokens_per_s (of the tokens after the first; 0 where there is one), device, policy, counters.
+A prompt file is taken as it is, a last newline included.")]
+pub(crate) struct GenerateOptions {
+    /// The model, a GGUF file of a Llama-family model
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) prompt: PromptOptions,
+    /// Put the prompt to the model as a user's message, by the model's own chat template
+    #[arg(long)]
+    pub(crate) chat: bool,
+    /// Stop after so many tokens
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = value_parser!(u32).range(1..))]
+    pub(crate) max_tokens: u32,
+    /// How freely to choose; 0 always takes the likeliest token
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = temperature, allow_negative_numbers = true)]
+    pub(crate) temperature: f32,
+    /// Choose among the fewest tokens that are together at least this likely [default: all]
+    #[arg(long, value_name = "X", value_parser = top_p, allow_negative_numbers = true)]
+    pub(crate) top_p: Option<f32>,
+    /// Choose among this many of the likeliest tokens [default: all]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..), allow_negative_numbers = true)]
+    pub(crate) top_k: Option<u32>,
+    /// Where the random numbers begin; the same seed gives the same text
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// When recorded work is let through to the device
+    #[arg(long, value_enum, default_value_t = PolicyName::Adaptive)]
+    pub(crate) policy: PolicyName,
+    /// Write the document of --json to this file too, while the text is streamed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(crate) struct PromptOptions {
+    /// The text to continue, or with --chat the message to answer
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) prompt: Option<String>,
+    /// A file that holds it; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prompt_file: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  tidegate score --model model.gguf --file text.txt
+  tidegate score --model model.gguf --file - --json < text.txt
+
+The file's bytes are scored as they are, a last newline included. The document of --json has tokens (n) and nll (the mean
+over tokens 2 to n). exp(nll) is the perplexity.")]
+pub(crate) struct ScoreOptions {
+    /// The model, a GGUF file of a Llama-family model
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: PathBuf,
+    /// The text; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// When recorded work is let through to the device
+    #[arg(long, value_enum, default_value_t = PolicyName::Adaptive)]
+    pub(crate) policy: PolicyName,
+}
+
+#[derive(Args, Debug)]
+#[command(arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  tidegate bench chain
+  tidegate bench chain --json > chain.json
+
+On a software device (lavapipe) set LP_NUM_THREADS=0: it is steadier.")]
+pub(crate) struct Bench {
+    #[command(subcommand)]
+    pub(crate) command: BenchCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// A chain of dependent launches under each policy, and as hand-written Vulkan
+    Chain(ChainOptions),
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  tidegate bench chain
+  tidegate bench chain --dispatches 1000 --workgroups 64 --rounds 100
+  tidegate bench chain --device 1 --queue-family graphics --json
+
+A step is the whole chain and one wait. Rows take turns in one process. us_per_step is the median of the rounds, low and
+high its 10th and 90th percentile. Submissions and barriers are those of one step; every submission begins with one more
+barrier. A ratio says how many times as fast as every-dispatch a row is: the median of the rounds' own ratios, ratio_low
+and ratio_high being its 95 % confidence interval. A wrong result is a failure.
+On a software device (lavapipe) set LP_NUM_THREADS=0: it is steadier.")]
+pub(crate) struct ChainOptions {
+    /// Launches in the chain, each of which needs the result of the one before
+    #[arg(long, value_name = "N", default_value_t = 262, value_parser = value_parser!(u32).range(1..=100_000), allow_negative_numbers = true)]
+    pub(crate) dispatches: u32,
+    /// Workgroups of a launch, each of 64 invocations
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = value_parser!(u32).range(1..=WORKGROUPS_MAX), allow_negative_numbers = true)]
+    pub(crate) workgroups: u32,
+    /// How often each row has its turn
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = value_parser!(u32).range(30..=100_000), allow_negative_numbers = true)]
+    pub(crate) rounds: u32,
+    /// Which of the device's queues to use, where it has a choice
+    #[arg(long, value_enum, default_value_t = FamilyName::Compute)]
+    pub(crate) queue_family: FamilyName,
+}
+
+/// 4 GiB of words at 64 invocations a workgroup; devices may allow less.
+const WORKGROUPS_MAX: i64 = 1 << 24;
+
+/// [`Policy`], as users name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PolicyName {
+    /// Early when the device has nothing to do, in growing batches while it is busy
+    Adaptive,
+    /// Nothing until somebody waits
+    UntilSync,
+    /// One submission a launch, as runtimes did before batching
+    EveryDispatch,
+}
+
+impl PolicyName {
+    /// As on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Adaptive => "adaptive",
+            Self::UntilSync => "until-sync",
+            Self::EveryDispatch => "every-dispatch",
+        }
+    }
+
+    /// What it stands for.
+    pub(crate) fn policy(self) -> Policy {
+        match self {
+            Self::Adaptive => Policy::Adaptive,
+            Self::UntilSync => Policy::UntilSync,
+            Self::EveryDispatch => Policy::EveryDispatch,
+        }
+    }
+}
+
+/// [`QueueFamily`], as users name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FamilyName {
+    /// Queues for compute alone
+    Compute,
+    /// Queues that draw, too
+    Graphics,
+}
+
+impl FamilyName {
+    /// As on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Compute => "compute",
+            Self::Graphics => "graphics",
+        }
+    }
+
+    /// What it stands for.
+    pub(crate) fn family(self) -> QueueFamily {
+        match self {
+            Self::Compute => QueueFamily::Compute,
+            Self::Graphics => QueueFamily::Graphics,
+        }
+    }
+}
+
+impl GenerateOptions {
+    /// How tokens are to be chosen. Each option has been checked when it was parsed.
+    pub(crate) fn sampler(&self) -> SamplerOptions {
+        let default = SamplerOptions::default();
+        SamplerOptions {
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p.unwrap_or(default.top_p),
+            seed: self.seed.unwrap_or(default.seed),
+        }
+    }
+}
+
+fn temperature(text: &str) -> Result<f32, String> {
+    let temperature = number(text)?;
+    let options = SamplerOptions {
+        temperature,
+        ..SamplerOptions::default()
+    };
+    Sampler::new(options).map_err(|it| it.to_string())?;
+    Ok(temperature)
+}
+
+fn top_p(text: &str) -> Result<f32, String> {
+    let top_p = number(text)?;
+    let options = SamplerOptions {
+        top_p,
+        ..SamplerOptions::default()
+    };
+    Sampler::new(options).map_err(|it| it.to_string())?;
+    Ok(top_p)
+}
+
+fn number(text: &str) -> Result<f32, String> {
+    text.parse().map_err(|_| "it is not a number".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn names_are_those_of_the_command_line() {
+        for policy in PolicyName::value_variants() {
+            let value = policy.to_possible_value().unwrap();
+            assert_eq!(value.get_name(), policy.name());
+        }
+        for family in FamilyName::value_variants() {
+            let value = family.to_possible_value().unwrap();
+            assert_eq!(value.get_name(), family.name());
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Which device to use.
+
+use tidegate::{Device, DeviceInfo, Options, QueueFamily};
+use tidegate_vulkan::Select;
+
+use crate::failure::Failure;
+
+/// A device that is there and, where it was asked for, is the one asked for. Not opened yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Choice {
+    /// None leaves it to the library, which takes the best.
+    index: Option<u32>,
+}
+
+impl Choice {
+    /// Opens it.
+    pub(crate) fn open(&self, family: QueueFamily) -> Result<Device, Failure> {
+        let mut options = Options::default();
+        options.device = self.index.map(|it| it.to_string());
+        options.queue_family = family;
+        Ok(Device::open(&options)?)
+    }
+
+    /// The same, for what goes past the library.
+    pub(crate) fn select(&self) -> Select {
+        self.index.map_or(Select::Best, Select::Index)
+    }
+}
+
+/// All devices, in the order of their numbers.
+pub(crate) fn all() -> Result<Vec<DeviceInfo>, Failure> {
+    let devices = tidegate::devices().map_err(|it| Failure::NoDevice(it.to_string()))?;
+    if devices.is_empty() {
+        return Err(Failure::NoDevice(
+            "no Vulkan device was found: install the graphics driver's Vulkan package, or `mesa-vulkan-drivers` for a software device".to_owned(),
+        ));
+    }
+    Ok(devices)
+}
+
+/// Finds the device that the user asked for, before any work starts.
+pub(crate) fn choose(wanted: Option<&str>) -> Result<Choice, Failure> {
+    let devices = all()?;
+    let Some(wanted) = wanted else {
+        return Ok(Choice { index: None });
+    };
+    let names: Vec<&str> = devices
+        .iter()
+        .map(|it| it.capabilities.name.as_str())
+        .collect();
+    let index = find(&names, wanted)?;
+    if let Some(reason) = &devices[index].refusal {
+        let name = names[index];
+        return Err(Failure::Failed(format!(
+            "device {index} ({name}) cannot be used: {reason}"
+        )));
+    }
+    Ok(Choice {
+        index: u32::try_from(index).ok(),
+    })
+}
+
+/// A device by its number, or else by part of its name in any case of letters.
+pub(crate) fn find(names: &[&str], wanted: &str) -> Result<usize, Failure> {
+    let wanted = wanted.trim();
+    if wanted.is_empty() {
+        return Err(Failure::usage("--device is empty; give a number or a name"));
+    }
+    let part = wanted.to_lowercase();
+    wanted
+        .parse()
+        .ok()
+        .filter(|it| *it < names.len())
+        .or_else(|| {
+            names
+                .iter()
+                .position(|it| it.to_lowercase().contains(&part))
+        })
+        .ok_or_else(|| {
+            let known: Vec<String> = names
+                .iter()
+                .enumerate()
+                .map(|(index, name)| format!("{index} ({name})"))
+                .collect();
+            let known = known.join(", ");
+            Failure::Usage(format!(
+                "there is no device {wanted:?}; --device takes the number or part of the name of one of: {known}"
+            ))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_found_by_number_or_name() {
+        let names = ["NVIDIA RTX 4090", "llvmpipe (LLVM 15)"];
+        for (wanted, index) in [
+            ("0", 0),
+            ("1", 1),
+            (" 1 ", 1),
+            ("4090", 0),
+            ("LLVM", 1),
+            ("rtx", 0),
+        ] {
+            assert_eq!(find(&names, wanted).unwrap(), index, "{wanted}");
+        }
+        for wanted in ["2", "", "-1", "amd"] {
+            assert!(
+                matches!(find(&names, wanted), Err(Failure::Usage(_))),
+                "{wanted}"
+            );
+        }
+        assert!(
+            matches!(find(&names, "amd"), Err(Failure::Usage(text)) if text.contains("1 (llvmpipe"))
+        );
+    }
+}

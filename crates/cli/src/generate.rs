@@ -1,0 +1,231 @@
+//! `tidegate generate`.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use tidegate::Device;
+use tidegate_llm::text::TextStream;
+use tidegate_llm::{GenerateOptions as ModelOptions, Generated, Model};
+
+use crate::cli::{Common, GenerateOptions, PromptOptions};
+use crate::failure::Failure;
+use crate::model::ModelFile;
+use crate::{counters, device, output, text};
+
+#[derive(Serialize)]
+struct Document<'a> {
+    text: &'a str,
+    token_ids: &'a [u32],
+    prompt_tokens: usize,
+    tokens: usize,
+    prefill_tokens_per_s: f64,
+    decode_tokens_per_s: f64,
+    device: &'a str,
+    software: bool,
+    policy: &'static str,
+    counters: Value,
+}
+
+/// Generates text.
+pub(crate) fn run(options: &GenerateOptions, common: &Common) -> Result<(), Failure> {
+    let prompt = prompt(&options.prompt)?;
+    let choice = device::choose(common.device.as_deref())?;
+    let file = ModelFile::open(&options.model)?;
+    let prompt = if options.chat {
+        file.encode_chat(&prompt)?
+    } else {
+        file.encode(&prompt)?
+    };
+    check_context(prompt.len(), options.max_tokens, file.context())?;
+    let stats = options.stats.as_deref().map(Stats::create).transpose()?;
+    if options.temperature == 0.0 && (options.top_p.is_some() || options.top_k.is_some()) {
+        output::warning(
+            "--top-p and --top-k do nothing at --temperature 0, which always takes the likeliest token",
+        );
+    }
+
+    let device = choice.open(tidegate::QueueFamily::Compute)?;
+    let model = file.load(&device)?;
+    let (text, generated) = stream(&model, &prompt, options, common.json)?;
+    let document = Document {
+        text: &text,
+        token_ids: &generated.ids,
+        prompt_tokens: prompt.len(),
+        tokens: generated.ids.len(),
+        prefill_tokens_per_s: rate(prompt.len(), generated.prefill),
+        decode_tokens_per_s: rate(generated.decode_steps as usize, generated.decode),
+        device: &device.capabilities().name,
+        software: device.capabilities().software,
+        policy: options.policy.name(),
+        counters: counters::document(&device.counters()),
+    };
+    if let Some(stats) = stats {
+        stats.write(&document)?;
+    }
+    summary(&document, &device);
+    if common.json {
+        output::document(&document)?;
+    }
+    Ok(())
+}
+
+fn prompt(options: &PromptOptions) -> Result<String, Failure> {
+    let text = match (&options.prompt, &options.prompt_file) {
+        (Some(text), _) => text.clone(),
+        (None, Some(path)) => text::read(path)?,
+        (None, None) => String::new(),
+    };
+    if text.is_empty() {
+        return Err(Failure::usage(
+            "the prompt is empty; give it at least one character",
+        ));
+    }
+    Ok(text)
+}
+
+fn check_context(prompt: usize, max_tokens: u32, context: u32) -> Result<(), Failure> {
+    let left = u64::from(context).saturating_sub(prompt as u64);
+    if u64::from(max_tokens) <= left {
+        return Ok(());
+    }
+    let advice = if left == 0 {
+        "shorten the prompt".to_owned()
+    } else {
+        format!("lower --max-tokens to at most {left}, or shorten the prompt")
+    };
+    Err(Failure::Usage(format!(
+        "the prompt has {prompt} tokens and --max-tokens is {max_tokens}, which together exceed the model's context of {context}; {advice}"
+    )))
+}
+
+/// Generates, and unless `quiet` shows the text as it comes. Ends early if nobody reads it any more.
+fn stream(
+    model: &Model,
+    prompt: &[u32],
+    options: &GenerateOptions,
+    quiet: bool,
+) -> Result<(String, Generated), Failure> {
+    let tokenizer = model.tokenizer();
+    let mut text = String::new();
+    let mut characters = TextStream::default();
+    let mut shown = Ok(());
+    let show = |piece: &str| {
+        if quiet || piece.is_empty() {
+            return Ok(());
+        }
+        output::print_foreign(piece)
+    };
+    let mut on_token = |id: u32| {
+        let piece = characters.push(tokenizer.bytes(id));
+        text.push_str(&piece);
+        shown = show(&piece);
+        if shown.is_ok() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    };
+    let model_options = ModelOptions {
+        max_tokens: options.max_tokens,
+        sampler: options.sampler(),
+        policy: options.policy.policy(),
+    };
+    let generated = model
+        .generate(prompt, &model_options, &mut on_token)
+        .map_err(Failure::failed);
+    shown?;
+    let rest = characters.finish();
+    text.push_str(&rest);
+    show(&rest)?;
+    // What follows, an error too, begins on a line of its own.
+    show("\n")?;
+    Ok((text, generated?))
+}
+
+/// 0 where there was nothing to measure.
+fn rate(tokens: usize, time: Duration) -> f64 {
+    if tokens == 0 || time.is_zero() {
+        0.0
+    } else {
+        tokens as f64 / time.as_secs_f64()
+    }
+}
+
+fn summary(document: &Document<'_>, device: &Device) {
+    let software = if device.capabilities().software {
+        ", a software device"
+    } else {
+        ""
+    };
+    let decode = if document.decode_tokens_per_s > 0.0 {
+        format!(" at {:.1} a second", document.decode_tokens_per_s)
+    } else {
+        String::new()
+    };
+    output::note(&format!(
+        "{} prompt tokens at {:.1} a second, {} tokens{decode} on {}{software} ({})",
+        document.prompt_tokens,
+        document.prefill_tokens_per_s,
+        document.tokens,
+        document.device,
+        document.policy
+    ));
+}
+
+/// The file of `--stats`, which is made before the work, so that the work is not lost for want of a place.
+struct Stats<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+impl<'a> Stats<'a> {
+    fn create(path: &'a Path) -> Result<Self, Failure> {
+        match File::create(path) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(error) => Err(Failure::Failed(format!(
+                "cannot write --stats {}: {error}",
+                path.display()
+            ))),
+        }
+    }
+
+    fn write(mut self, document: &Document<'_>) -> Result<(), Failure> {
+        let text = serde_json::to_string(document).map_err(Failure::failed)?;
+        writeln!(self.file, "{text}")
+            .and_then(|()| self.file.flush())
+            .map_err(|error| {
+                Failure::Failed(format!(
+                    "cannot write --stats {}: {error}",
+                    self.path.display()
+                ))
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_context_bounds_prompt_and_answer_together() {
+        assert!(check_context(60, 4, 64).is_ok());
+        let too_many = check_context(60, 5, 64);
+        assert!(matches!(too_many, Err(Failure::Usage(text)) if text.contains("at most 4")));
+        let too_long = check_context(64, u32::MAX, 64);
+        assert!(
+            matches!(too_long, Err(Failure::Usage(text)) if text.ends_with("shorten the prompt"))
+        );
+    }
+
+    #[test]
+    fn a_rate_is_a_number_even_of_nothing() {
+        assert_eq!(rate(0, Duration::from_secs(1)), 0.0);
+        assert_eq!(rate(3, Duration::ZERO), 0.0);
+        assert_eq!(rate(3, Duration::from_secs(2)), 1.5);
+    }
+}

@@ -1,0 +1,52 @@
+//! `tidegate score`.
+
+use serde::Serialize;
+
+use crate::cli::{Common, ScoreOptions};
+use crate::failure::Failure;
+use crate::model::ModelFile;
+use crate::{device, output, text};
+
+#[derive(Serialize)]
+struct Document {
+    tokens: usize,
+    nll: f64,
+}
+
+/// Scores a text.
+pub(crate) fn run(options: &ScoreOptions, common: &Common) -> Result<(), Failure> {
+    let text = text::read(&options.file)?;
+    let choice = device::choose(common.device.as_deref())?;
+    let file = ModelFile::open(&options.model)?;
+    let ids = file.encode(&text)?;
+    let context = file.context();
+    if ids.len() < 2 {
+        return Err(Failure::Usage(format!(
+            "the text has {} tokens, and a score needs at least 2; give a longer text",
+            ids.len()
+        )));
+    }
+    if ids.len() > context as usize {
+        return Err(Failure::Usage(format!(
+            "the text has {} tokens and the model's context is {context}; shorten the text",
+            ids.len()
+        )));
+    }
+    let device = choice.open(tidegate::QueueFamily::Compute)?;
+    let model = file.load(&device)?;
+    let nll = model
+        .score(&ids, options.policy.policy())
+        .map_err(Failure::failed)?;
+    let document = Document {
+        tokens: ids.len(),
+        nll,
+    };
+    if common.json {
+        return output::document(&document);
+    }
+    output::print(&format!(
+        "{} tokens, {nll:.4} nats a token (perplexity {:.3})\n",
+        document.tokens,
+        nll.exp()
+    ))
+}
