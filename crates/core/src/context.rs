@@ -196,7 +196,7 @@ impl<D: Device> Shared<D> {
         }
         if let Some((value, batch)) = slot.taken.take() {
             let lane = state.lane_mut(queue);
-            let commands = batch.commands.len();
+            let commands = lane.commands_last;
             lane.submitted = value;
             lane.in_flight.push_back((value, batch));
             let in_flight = lane.in_flight.len();
@@ -338,8 +338,9 @@ impl<D: Device> Drop for Shared<D> {
         let mut state = self.state();
         self.destroy_retired(&mut state);
         for queue in 0..state.lanes.len() {
+            let lost = state.lost.is_some();
             let lane = &mut state.lanes[queue];
-            let over = lane.completed >= lane.submitted || state.lost.is_some();
+            let over = lane.completed >= lane.submitted || lost;
             if let Some(ring) = lane.ring_memory.take_if(|_| over) {
                 state.release(ring);
             }

@@ -40,7 +40,7 @@ pub struct Counters {
     pub stalls: u64,
     /// Most batches of one queue in flight.
     pub in_flight_peak: u64,
-    /// Most commands in one batch.
+    /// Most commands in one batch, barriers not counted.
     pub commands_peak: u64,
     /// Most staging bytes of one queue in use.
     pub staging_peak: u64,
@@ -55,7 +55,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn submitted(&mut self, cause: Cause, commands: usize, in_flight: usize) {
+    pub(crate) fn submitted(&mut self, cause: Cause, commands: u32, in_flight: usize) {
         self.submissions += 1;
         if let Some(position) = Cause::ALL.iter().position(|it| *it == cause) {
             self.submissions_by_cause[position] += 1;
@@ -63,7 +63,7 @@ impl Counters {
         if cause == Cause::Flush {
             self.flushes += 1;
         }
-        self.commands_peak = self.commands_peak.max(commands as u64);
+        self.commands_peak = self.commands_peak.max(commands.into());
         self.in_flight_peak = self.in_flight_peak.max(in_flight as u64);
     }
 

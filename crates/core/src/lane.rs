@@ -22,6 +22,8 @@ pub(crate) struct Lane {
     pub(crate) submitted: u64,
     /// Value known to be complete.
     pub(crate) completed: u64,
+    /// Commands of the batch taken last, barriers not counted.
+    pub(crate) commands_last: u32,
     /// Stages that any batch so far ran in.
     pub(crate) ran: Stages,
     /// Submitted batches, kept to name their kernels after a fault and to use their memory again.
@@ -42,6 +44,7 @@ impl Lane {
             taken: 0,
             submitted: 0,
             completed: 0,
+            commands_last: 0,
             ran: Stages::NONE,
             in_flight: VecDeque::new(),
             spare: Vec::new(),
@@ -64,9 +67,7 @@ impl Lane {
     pub(crate) fn in_flight(&self) -> InFlight {
         InFlight {
             batches: u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX),
-            commands_last: self.in_flight.back().map_or(0, |(_, batch)| {
-                u32::try_from(batch.commands.len()).unwrap_or(u32::MAX)
-            }),
+            commands_last: self.commands_last,
         }
     }
 
@@ -81,6 +82,7 @@ impl Lane {
         }
         self.ran = self.ran.union(stages);
         self.hazards.reset();
+        self.commands_last = self.pending.commands;
         self.pending = Pending::default();
         self.taken += 1;
         (self.taken, batch)

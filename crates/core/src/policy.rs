@@ -29,7 +29,7 @@ pub struct Pending {
 pub struct InFlight {
     /// Batches.
     pub batches: u32,
-    /// Commands of the batch submitted last.
+    /// Commands of the batch submitted last, barriers not counted.
     pub commands_last: u32,
 }
 
@@ -37,7 +37,7 @@ pub struct InFlight {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Most commands in one batch.
+    /// Most commands in one batch, barriers not counted.
     pub commands_max: u32,
     /// Most bytes that one batch touches, which bounds its duration: drivers kill a submission that runs for seconds.
     pub bytes_max: u64,
