@@ -1,0 +1,377 @@
+//! Makes a history's calls on a context, and holds every answer against the model.
+
+use std::fmt;
+
+use tidegate_core::{
+    Arguments, Code, Context, Device, Download, Error, Event, Kernel, Limits, Memory, MemoryKind,
+    Pipeline, Status, Stream,
+};
+
+use super::model::{Model, upload_bytes};
+use super::op::{History, Init, Op, Part, Which};
+use crate::kernels;
+
+/// Gives a device the kernels of histories, in the code that it takes.
+pub trait Kernels {
+    /// The interface and the code of a kernel.
+    fn make(&self, which: Which) -> (Kernel, Code);
+}
+
+/// The kernels in Rust, for simulated devices.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HostKernels;
+
+impl Kernels for HostKernels {
+    fn make(&self, which: Which) -> (Kernel, Code) {
+        match which {
+            Which::Affine => kernels::affine(),
+            Which::AffineUniform => kernels::affine_uniform(),
+            Which::Add => kernels::add(),
+            Which::Copy => kernels::copy(),
+            Which::Swap => kernels::swap(),
+            Which::FillIndex => kernels::fill_index(),
+        }
+    }
+}
+
+/// Where a history and its model part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The call's index; the history's length if it is about what was found after the last one.
+    pub at: usize,
+    /// What is wrong.
+    pub detail: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "call {}: {}", self.at, self.detail)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Makes every call of `history` on a new context over `device`, compares every result with the model's, then compares all buffers, drops
+/// everything and checks that nothing is left and that no limit was passed.
+///
+/// # Errors
+/// The first difference, or the first call that fails.
+pub fn run<D: Device, K: Kernels>(
+    device: D,
+    limits: &Limits,
+    kernels: &K,
+    history: &History,
+) -> Result<(), Failure> {
+    let context = Context::new(device, limits.clone());
+    let mut runner = Runner {
+        context,
+        kernels,
+        model: Model::default(),
+        streams: Vec::new(),
+        buffers: Vec::new(),
+        downloads: Vec::new(),
+        events: Vec::new(),
+        pipelines: Vec::new(),
+    };
+    for (at, op) in history.0.iter().enumerate() {
+        if !runner.model.admits(op) {
+            continue;
+        }
+        let wrong = |detail| Failure { at, detail };
+        runner.step(op).map_err(wrong)?;
+        runner.model.apply(op);
+    }
+    runner.finish().map_err(|detail| Failure {
+        at: history.0.len(),
+        detail,
+    })
+}
+
+struct Runner<'a, D: Device, K> {
+    context: Context<D>,
+    kernels: &'a K,
+    model: Model,
+    streams: Vec<Option<Stream<D>>>,
+    buffers: Vec<Option<Memory<D>>>,
+    downloads: Vec<Option<Download<D>>>,
+    events: Vec<Option<Event<D>>>,
+    pipelines: Vec<Option<Pipeline<D>>>,
+}
+
+type Checked<T> = Result<T, String>;
+
+fn put<T>(slots: &mut Vec<Option<T>>, at: usize, value: Option<T>) -> Option<T> {
+    if slots.len() <= at {
+        slots.resize_with(at + 1, || None);
+    }
+    std::mem::replace(&mut slots[at], value)
+}
+
+fn found<T>(slots: &mut [Option<T>], at: usize) -> Checked<&mut T> {
+    let slot = slots.get_mut(at).and_then(Option::as_mut);
+    slot.ok_or_else(|| format!("slot {at} is empty"))
+}
+
+fn told(error: Error) -> String {
+    format!("refused: {error}")
+}
+
+fn ensure(holds: bool, detail: &str) -> Checked<()> {
+    if holds {
+        Ok(())
+    } else {
+        Err(detail.to_owned())
+    }
+}
+
+impl<D: Device, K: Kernels> Runner<'_, D, K> {
+    fn step(&mut self, op: &Op) -> Checked<()> {
+        match op {
+            Op::Stream(slot, policy) => {
+                let stream = self.context.stream(*policy).map_err(told)?;
+                drop(put(&mut self.streams, *slot, Some(stream)));
+            }
+            Op::DropStream(slot) => drop(put(&mut self.streams, *slot, None)),
+            Op::Policy(slot, policy) => found(&mut self.streams, *slot)?.set_policy(*policy),
+            Op::Buffer {
+                buffer,
+                bytes,
+                stream,
+                init,
+            } => return self.make_buffer(*buffer, *bytes, *stream, *init),
+            Op::DropBuffer(slot) => return self.drop_buffer(*slot),
+            Op::Upload(..) | Op::Fill(..) | Op::Copy(..) | Op::Launch(..) => {
+                return self.record(op);
+            }
+            Op::Download(stream, part, slot) => {
+                let memory = found(&mut self.buffers, part.buffer)?;
+                let stream = found(&mut self.streams, *stream)?;
+                let download = stream.download(memory, part.offset, part.bytes);
+                drop(put(
+                    &mut self.downloads,
+                    *slot,
+                    Some(download.map_err(told)?),
+                ));
+            }
+            Op::Take(slot) => return self.take(*slot),
+            Op::Peek(slot) => {
+                let download = found(&mut self.downloads, *slot)?;
+                download.is_complete().map_err(told)?;
+            }
+            Op::Forget(slot) => drop(put(&mut self.downloads, *slot, None)),
+            Op::Record(..) | Op::Wait(..) | Op::EventQuery(_) | Op::EventSync(_) => {
+                return self.event(op);
+            }
+            Op::Flush(slot) => {
+                let stream = found(&mut self.streams, *slot)?;
+                stream.flush().map_err(told)?;
+                let status = stream.query().map_err(told)?;
+                ensure(status != Status::Pending, "work is held back after a flush")?;
+            }
+            Op::Query(slot) => {
+                found(&mut self.streams, *slot)?.query().map_err(told)?;
+            }
+            Op::Synchronize(slot) => {
+                let stream = found(&mut self.streams, *slot)?;
+                stream.synchronize().map_err(told)?;
+                let status = stream.query().map_err(told)?;
+                ensure(status == Status::Idle, "not idle after synchronize")?;
+            }
+            Op::Counters => return self.counters(),
+            Op::ResetCounters => {
+                self.counters()?;
+                self.context.reset_counters();
+            }
+            Op::DropPipeline(which) => drop(put(&mut self.pipelines, *which as usize, None)),
+        }
+        Ok(())
+    }
+
+    fn make_buffer(&mut self, slot: usize, bytes: u64, stream: usize, init: Init) -> Checked<()> {
+        let memory = self.context.allocate(bytes, MemoryKind::Device);
+        let memory = memory.map_err(told)?;
+        let stream = found(&mut self.streams, stream)?;
+        let result = match init {
+            Init::Upload(seed) => stream.upload(&memory, 0, &upload_bytes(seed, bytes)),
+            Init::Fill(byte) => stream.fill(&memory, 0, bytes, &[byte]),
+        };
+        drop(put(&mut self.buffers, slot, Some(memory)));
+        result.map_err(told)
+    }
+
+    /// A drop neither waits nor submits.
+    fn drop_buffer(&mut self, slot: usize) -> Checked<()> {
+        let before = self.context.counters();
+        drop(put(&mut self.buffers, slot, None));
+        let after = self.context.counters();
+        let quiet = before.submissions == after.submissions
+            && before.syncs == after.syncs
+            && before.stalls == after.stalls;
+        ensure(quiet, "dropping a buffer submitted or waited")
+    }
+
+    fn record(&mut self, op: &Op) -> Checked<()> {
+        let buffers = &mut self.buffers;
+        match op {
+            Op::Upload(stream, part, seed) => {
+                let data = upload_bytes(*seed, part.bytes);
+                let memory = found(buffers, part.buffer)?;
+                let stream = found(&mut self.streams, *stream)?;
+                stream.upload(memory, part.offset, &data).map_err(told)
+            }
+            Op::Fill(stream, part, pattern) => {
+                let memory = found(buffers, part.buffer)?;
+                let stream = found(&mut self.streams, *stream)?;
+                let filled = stream.fill(memory, part.offset, part.bytes, pattern);
+                filled.map_err(told)
+            }
+            Op::Copy(stream, from, to) => {
+                let stream = found(&mut self.streams, *stream)?;
+                let (Some(Some(source)), Some(Some(target))) =
+                    (buffers.get(from.buffer), buffers.get(to.buffer))
+                else {
+                    return Err("a slot is empty".to_owned());
+                };
+                let copied = stream.copy(source, from.offset, target, to.offset, from.bytes);
+                copied.map_err(told)
+            }
+            Op::Launch(stream, which, parts, scalars) => {
+                self.launch(*stream, *which, parts, *scalars)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn launch(
+        &mut self,
+        stream: usize,
+        which: Which,
+        parts: &[Part],
+        scalars: [u32; 2],
+    ) -> Checked<()> {
+        let slot = which as usize;
+        if !matches!(self.pipelines.get(slot), Some(Some(_))) {
+            let (kernel, code) = self.kernels.make(which);
+            let pipeline = self.context.pipeline(kernel, &code).map_err(told)?;
+            put(&mut self.pipelines, slot, Some(pipeline));
+        }
+        let mut regions = Vec::new();
+        for part in parts {
+            let memory = found(&mut self.buffers, part.buffer)?;
+            regions.push(memory.region(part.offset, part.bytes).map_err(told)?);
+        }
+        let pipeline = found(&mut self.pipelines, slot)?;
+        let words = &scalars[..which.scalars()];
+        let mut bytes: Vec<u8> = words.iter().flat_map(|it| it.to_le_bytes()).collect();
+        let block = pipeline.kernel().scalars.as_ref();
+        bytes.resize(block.map_or(0, |it| it.bytes as usize), 0);
+        let most = parts.iter().map(|it| it.bytes).max().unwrap_or(0);
+        let arguments = Arguments {
+            regions: &regions,
+            scalars: &bytes,
+            aliasing: false,
+        };
+        let stream = found(&mut self.streams, stream)?;
+        let launched = stream.launch(pipeline, kernels::grid_for(most), arguments);
+        launched.map_err(told)
+    }
+
+    fn take(&mut self, slot: usize) -> Checked<()> {
+        let Some(download) = put(&mut self.downloads, slot, None) else {
+            return Err(format!("slot {slot} is empty"));
+        };
+        let want = self.model.download(slot).unwrap_or_default();
+        compare(download, want)
+    }
+
+    fn event(&mut self, op: &Op) -> Checked<()> {
+        let (Op::Record(_, slot) | Op::Wait(_, slot) | Op::EventQuery(slot) | Op::EventSync(slot)) =
+            op
+        else {
+            return Ok(());
+        };
+        if !matches!(self.events.get(*slot), Some(Some(_))) {
+            let event = self.context.event();
+            let complete = event.is_complete().map_err(told)?;
+            ensure(complete, "an event never recorded is not complete")?;
+            put(&mut self.events, *slot, Some(event));
+        }
+        let event = found(&mut self.events, *slot)?;
+        match op {
+            Op::Record(stream, _) => found(&mut self.streams, *stream)?.record(event),
+            Op::Wait(stream, _) => found(&mut self.streams, *stream)?.wait(event),
+            Op::EventQuery(_) => event.is_complete().map(|_| ()),
+            _ => {
+                event.synchronize().map_err(told)?;
+                let complete = event.is_complete().map_err(told)?;
+                return ensure(complete, "an event is not complete after it was waited for");
+            }
+        }
+        .map_err(told)
+    }
+
+    /// Holds the counters against the model's and against the limits.
+    fn counters(&self) -> Checked<()> {
+        let (counters, limits) = (self.context.counters(), self.context.limits());
+        let counts = self.model.counts;
+        let mut same = counters.dispatches == counts.dispatches;
+        same &= counters.cpu_to_gpu == counts.cpu_to_gpu;
+        same &= counters.gpu_to_cpu == counts.gpu_to_cpu;
+        same &= counters.gpu_to_gpu == counts.gpu_to_gpu;
+        let by_cause: u64 = counters.submissions_by_cause.iter().sum();
+        let mut within = counters.in_flight_peak <= u64::from(limits.in_flight_max);
+        within &= counters.commands_peak <= u64::from(limits.commands_max);
+        within &= counters.staging_peak <= limits.staging_bytes;
+        within &= counters.memory_peak <= limits.memory_bytes_max;
+        within &= counters.free_syncs == 0 && by_cause == counters.submissions;
+        if same && within {
+            return Ok(());
+        }
+        Err(format!("{counters:?}\nbut {counts:?} and {limits:?}"))
+    }
+
+    /// Reads every buffer, drops everything and looks at what is left.
+    fn finish(mut self) -> Checked<()> {
+        self.counters()?;
+        let mut reader = self.context.stream(Default::default()).map_err(told)?;
+        for (slot, want) in self.model.buffers() {
+            let memory = found(&mut self.buffers, slot)?;
+            let download = reader.download(memory, 0, memory.bytes()).map_err(told)?;
+            compare(download, want).map_err(|it| format!("b{slot} at the end: {it}"))?;
+        }
+        for slot in 0..self.downloads.len() {
+            if self.downloads[slot].is_some() {
+                self.take(slot)?;
+            }
+        }
+        self.streams.clear();
+        reader.synchronize().map_err(told)?;
+        drop(reader);
+        self.buffers.clear();
+        self.pipelines.clear();
+        let counters = self.context.counters();
+        let queues = u64::from(self.context.capabilities().queues);
+        // An eighth is what rounding may add.
+        let rings = queues * self.context.limits().staging_bytes / 8 * 9;
+        if counters.memory_bytes > rings {
+            return Err(format!("memory is still held: {counters:?}"));
+        }
+        Ok(())
+    }
+}
+
+fn compare<D: Device>(download: Download<D>, want: &[u8]) -> Checked<()> {
+    let mut got = vec![0; want.len()];
+    download.wait_into(&mut got).map_err(told)?;
+    let Some(at) = (0..got.len()).find(|at| got[*at] != want[*at]) else {
+        return Ok(());
+    };
+    let count = got.iter().zip(want).filter(|(a, b)| a != b).count();
+    let until = (at + 16).min(got.len());
+    Err(format!(
+        "wrong bytes: {count} of {}, from byte {at}: {:02x?}, not {:02x?}",
+        got.len(),
+        &got[at..until],
+        &want[at..until]
+    ))
+}
