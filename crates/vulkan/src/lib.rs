@@ -26,6 +26,8 @@ mod raw;
 mod spirv;
 mod submit;
 mod support;
+#[cfg(test)]
+mod trace;
 
 use std::fmt;
 use std::sync::Arc;
