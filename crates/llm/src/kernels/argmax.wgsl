@@ -45,8 +45,8 @@ fn reduce(local: u32, mine: vec2<u32>) -> vec2<u32> {
 @compute @workgroup_size(64)
 fn parts(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3<u32>) {
     var mine = NONE;
-    let from = group.x * CHUNK;
-    for (var i = from + local; i < min(from + CHUNK, p.vocabulary); i += 64u) {
+    let start = group.x * CHUNK;
+    for (var i = start + local; i < min(start + CHUNK, p.vocabulary); i += 64u) {
         mine = better(mine, vec2<u32>(bitcast<u32>(logits[i]), i));
     }
     mine = reduce(local, mine);

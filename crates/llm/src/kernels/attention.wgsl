@@ -29,9 +29,9 @@ fn attention(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id)
     let token = group.y;
     let head_kv = head / (HEADS / HEADS_KV);
     let positions = p.position + token + 1u;
-    let from = (token * (HEADS + 2u * HEADS_KV) + head) * 2u * HEAD_PAIRS;
+    let start = (token * (HEADS + 2u * HEADS_KV) + head) * 2u * HEAD_PAIRS;
     for (var i = local; i < HEAD_PAIRS; i += WORKGROUP) {
-        let a = from + select(2u * i, i, PAIR_STRIDE > 1u);
+        let a = start + select(2u * i, i, PAIR_STRIDE > 1u);
         query[i] = vec2<f32>(qkv[a], qkv[a + PAIR_STRIDE]) * SCALE;
     }
     workgroupBarrier();

@@ -46,9 +46,9 @@ fn matmul(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) gr
     for (var block = lane; block < p.blocks; block += LANES) {
         var inputs: array<array<vec4<f32>, 8>, TOKENS>;
         for (var t = 0u; t < TOKENS; t++) {
-            let from = (min(token + t, p.tokens - 1u) * p.blocks + block) * 8u;
+            let start = (min(token + t, p.tokens - 1u) * p.blocks + block) * 8u;
             for (var i = 0u; i < 8u; i++) {
-                inputs[t][i] = x[from + i];
+                inputs[t][i] = x[start + i];
             }
         }
         for (var r = 0u; r < ROWS; r++) {

@@ -17,10 +17,10 @@ var<workgroup> shared_values: array<f32, 256>;
 
 @compute @workgroup_size(256)
 fn score(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3<u32>) {
-    let from = group.x * p.vocabulary;
+    let start = group.x * p.vocabulary;
     var highest = -3.0e38;
     for (var i = local; i < p.vocabulary; i += 256u) {
-        highest = max(highest, logits[from + i]);
+        highest = max(highest, logits[start + i]);
     }
     shared_values[local] = highest;
     workgroupBarrier();
@@ -30,7 +30,7 @@ fn score(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) gro
     workgroupBarrier();
     var sum = 0.0;
     for (var i = local; i < p.vocabulary; i += 256u) {
-        sum += exp(logits[from + i] - highest);
+        sum += exp(logits[start + i] - highest);
     }
     shared_values[local] = sum;
     workgroupBarrier();
@@ -40,6 +40,6 @@ fn score(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) gro
             total += shared_values[i];
         }
         let next = min(tokens[p.position + group.x + 1u], p.vocabulary - 1u);
-        nll[p.position + group.x] = log(total) + highest - logits[from + next];
+        nll[p.position + group.x] = log(total) + highest - logits[start + next];
     }
 }

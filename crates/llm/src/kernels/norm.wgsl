@@ -18,10 +18,10 @@ var<workgroup> sums: array<f32, 64>;
 
 @compute @workgroup_size(64)
 fn norm(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3<u32>) {
-    let from = (p.first + group.x) * p.columns;
+    let start = (p.first + group.x) * p.columns;
     var sum = 0.0;
     for (var i = local; i < p.columns; i += 64u) {
-        let value = x[from + i];
+        let value = x[start + i];
         sum += value * value;
     }
     sums[local] = sum;
@@ -32,6 +32,6 @@ fn norm(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     }
     let scale = 1.0 / sqrt(total / f32(p.columns) + p.epsilon);
     for (var i = local; i < p.columns; i += 64u) {
-        y[group.x * p.columns + i] = x[from + i] * scale * weight[i];
+        y[group.x * p.columns + i] = x[start + i] * scale * weight[i];
     }
 }

@@ -39,12 +39,12 @@ fn rope(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let turn = turns[position * HEAD_PAIRS + pair];
     let old = vec2<f32>(qkv[a], qkv[b]);
-    let new = vec2<f32>(old.x * turn.x - old.y * turn.y, old.x * turn.y + old.y * turn.x);
+    let turned = vec2<f32>(old.x * turn.x - old.y * turn.y, old.x * turn.y + old.y * turn.x);
     if head >= HEADS {
         let row = position * HEADS_KV + head - HEADS;
-        keys[row * HEAD_PAIRS + pair] = pack2x16float(new);
+        keys[row * HEAD_PAIRS + pair] = pack2x16float(turned);
     } else {
-        qkv[a] = new.x;
-        qkv[b] = new.y;
+        qkv[a] = turned.x;
+        qkv[b] = turned.y;
     }
 }
