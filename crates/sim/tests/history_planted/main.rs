@@ -1,0 +1,309 @@
+//! Defects planted on purpose, most of them shipped by somebody. Each must be caught, and the real core must pass the very same cases.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests, too, may stop at the first surprise"
+)]
+
+mod planted;
+
+use planted::{Defect, Planted};
+use tidegate_core::HostAccess;
+use tidegate_sim::history::{Case, History, Init, Op};
+use tidegate_sim::{Rule, Sim};
+
+const OPS: usize = 200;
+/// Every defect shows within so many seeds.
+const SEEDS: u64 = 16;
+
+/// Kinds of cases, each of which provokes one use of what the defect spoils.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Provoke {
+    /// Everything.
+    All,
+    /// One queue, so that no wait on another one helps.
+    OneQueue,
+    /// Several queues.
+    Queues,
+    /// Uploads through the staging ring. Nothing is dropped and nothing is reused.
+    Staging,
+    /// Buffers are dropped with work pending, and given back to the device at once.
+    Free,
+    /// Buffers are dropped with work pending, and their memory is used again.
+    Reuse,
+    /// The host writes and reads buffers in place.
+    Direct,
+    /// Pipelines are dropped with work pending.
+    Pipelines,
+}
+
+fn case(seed: u64, provoke: Provoke) -> Case {
+    let mut case = Case::new(seed, OPS);
+    let setup = &mut case.setup;
+    let discrete = HostAccess::default();
+    let keep = |history: &mut History, drop: fn(&Op) -> bool| history.0.retain(|it| !drop(it));
+    match provoke {
+        Provoke::All => {}
+        Provoke::OneQueue => setup.capabilities.queues = 1,
+        Provoke::Queues => setup.capabilities.queues = 3,
+        Provoke::Staging => {
+            setup.device_memory = discrete;
+            case.limits.cached_bytes_max = 1 << 30;
+            keep(&mut case.history, |it| {
+                matches!(
+                    it,
+                    Op::DropBuffer(_) | Op::Download(..) | Op::DropPipeline(_)
+                )
+            });
+            // Sizes that do not fit into a batch, and no old buffer dropped by a new one.
+            let mut next = 0;
+            for op in &mut case.history.0 {
+                if let Op::Buffer {
+                    buffer,
+                    bytes,
+                    init: Init::Upload(_),
+                    ..
+                } = op
+                {
+                    *buffer = next;
+                    *bytes = 4608;
+                    next += 1;
+                }
+            }
+        }
+        Provoke::Free => {
+            setup.device_memory = discrete;
+            case.limits.cached_bytes_max = 0;
+        }
+        Provoke::Reuse => {
+            setup.device_memory = discrete;
+            case.limits.cached_bytes_max = 1 << 30;
+        }
+        Provoke::Direct => {
+            setup.device_memory = HostAccess {
+                write: true,
+                read: true,
+            };
+            case.limits.direct = true;
+            case.limits.cached_bytes_max = 1 << 30;
+        }
+        Provoke::Pipelines => keep(&mut case.history, |it| {
+            matches!(it, Op::DropBuffer(_) | Op::Download(..) | Op::Upload(..))
+        }),
+    }
+    case
+}
+
+/// How a defect shows: by a broken rule, or by wrong bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sign {
+    Broken(Rule),
+    Bytes,
+}
+
+struct Row {
+    defect: Defect,
+    provoke: Provoke,
+    sign: Sign,
+    /// Who shipped it.
+    shipped: &'static str,
+}
+
+/// The defect's sign among what this seed shows.
+fn shows(row: &Row, seed: u64) -> bool {
+    let case = case(seed, row.provoke);
+    let sim = Sim::with(seed, case.setup.clone());
+    let result = case.run_on(&sim, Planted::new(sim.clone(), row.defect));
+    match row.sign {
+        Sign::Broken(rule) => sim.violations().iter().any(|it| it.rule == rule),
+        Sign::Bytes => result.is_err_and(|it| it.detail.contains("wrong bytes")),
+    }
+}
+
+fn row(defect: Defect, provoke: Provoke, sign: Sign, shipped: &'static str) -> Row {
+    Row {
+        defect,
+        provoke,
+        sign,
+        shipped,
+    }
+}
+
+fn rows() -> Vec<Row> {
+    use Defect as D;
+    use Provoke as P;
+    use Sign::{Broken, Bytes};
+    let race = Broken(Rule::Race);
+    let host = Broken(Rule::HostRace);
+    let in_use = Broken(Rule::InUse);
+    vec![
+        row(D::NoBarrier(0), P::OneQueue, race, ""),
+        row(D::NoBarrier(7), P::OneQueue, race, ""),
+        row(D::NoBarrier(20), P::OneQueue, race, ""),
+        row(D::NoBarrier(0), P::OneQueue, Bytes, ""),
+        row(
+            D::NoWriteAfterRead,
+            P::OneQueue,
+            race,
+            "MLX: write after read across encoders",
+        ),
+        row(D::BarrierBeforeComputeOnly, P::OneQueue, race, ""),
+        row(D::BarrierAfterComputeOnly, P::OneQueue, race, ""),
+        row(
+            D::NoOpening,
+            P::OneQueue,
+            race,
+            "candle: an encoder's fence lost",
+        ),
+        row(
+            D::NoOpening,
+            P::OneQueue,
+            Bytes,
+            "candle: an encoder's fence lost",
+        ),
+        row(D::OpeningBeforeTransferOnly, P::OneQueue, race, ""),
+        row(
+            D::NoWaits,
+            P::Queues,
+            race,
+            "TVM T15: SyncStreamFromTo does nothing",
+        ),
+        row(
+            D::NoWaits,
+            P::Queues,
+            Bytes,
+            "TVM T15: SyncStreamFromTo does nothing",
+        ),
+        row(D::WaitsOneShort, P::Queues, race, ""),
+        row(
+            D::SubmittedIsComplete,
+            P::Staging,
+            host,
+            "TVM T1: the pool is reset after commit, without a wait",
+        ),
+        row(
+            D::SubmittedIsComplete,
+            P::Staging,
+            Bytes,
+            "TVM T1: the pool is reset after commit, without a wait",
+        ),
+        row(
+            D::AnyWaitCompletesAll,
+            P::Staging,
+            host,
+            "TVM T2: synchronising any stream resets the pool",
+        ),
+        row(D::OneTooMany, P::Staging, host, "cubecl #901"),
+        row(
+            D::SubmittedIsComplete,
+            P::Free,
+            in_use,
+            "TVM T4: committed work does not count as pending",
+        ),
+        row(
+            D::OtherQueuesAreComplete,
+            P::Free,
+            in_use,
+            "TVM T3, V3: freeing looks at one stream only",
+        ),
+        row(
+            D::OneTooMany,
+            P::Free,
+            in_use,
+            "MLX #3461, #3347: use after free",
+        ),
+        row(
+            D::SubmittedIsComplete,
+            P::Reuse,
+            race,
+            "MLX #3868: freed memory reused while it is read",
+        ),
+        row(
+            D::SubmittedIsComplete,
+            P::Reuse,
+            Bytes,
+            "MLX #3868: freed memory reused while it is read",
+        ),
+        row(
+            D::SubmittedIsComplete,
+            P::Direct,
+            host,
+            "TVM T6: a direct write does not wait for readers",
+        ),
+        row(
+            D::NoHostWait,
+            P::Direct,
+            host,
+            "TVM T5: readback of shared memory without a wait",
+        ),
+        row(
+            D::NoHostWait,
+            P::All,
+            Bytes,
+            "TVM T5, candle #3595: readback without a wait",
+        ),
+        row(
+            D::NoHostReads,
+            P::All,
+            Broken(Rule::HostUnseen),
+            "TVM V4: no barrier from transfer to host",
+        ),
+        row(
+            D::NoHostReads,
+            P::All,
+            Bytes,
+            "TVM V4: no barrier from transfer to host",
+        ),
+        row(
+            D::OneUniformBlock,
+            P::All,
+            Bytes,
+            "TVM V1: one uniform buffer for all launches",
+        ),
+        row(
+            D::LastScalars,
+            P::All,
+            Bytes,
+            "TVM V1: one uniform buffer for all launches",
+        ),
+        row(
+            D::SubmittedIsComplete,
+            P::Pipelines,
+            in_use,
+            "TVM V7: pipelines destroyed while they run",
+        ),
+    ]
+}
+
+#[test]
+fn every_planted_defect_is_caught() {
+    let mut missed = Vec::new();
+    for row in rows() {
+        let words = format!(
+            "{:?} {:?} {:?} {}",
+            row.defect, row.provoke, row.sign, row.shipped
+        );
+        match (0..SEEDS).find(|seed| shows(&row, *seed)) {
+            Some(seed) => eprintln!("seed {seed:2}: {words}"),
+            None => missed.push(words),
+        }
+    }
+    assert!(
+        missed.is_empty(),
+        "not caught in {SEEDS} seeds: {missed:#?}"
+    );
+}
+
+#[test]
+fn the_real_core_passes_the_same_cases() {
+    use Provoke::{All, Direct, Free, OneQueue, Pipelines, Queues, Reuse, Staging};
+    for provoke in [
+        All, OneQueue, Queues, Staging, Free, Reuse, Direct, Pipelines,
+    ] {
+        for seed in 0..SEEDS {
+            let case = case(seed, provoke);
+            let sim = Sim::with(seed, case.setup.clone());
+            let result = case.run_on(&sim, Planted::new(sim.clone(), Defect::None));
+            result.unwrap_or_else(|it| panic!("{provoke:?} seed {seed}: {it}"));
+        }
+    }
+}
