@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
+use tidegate_core::{Context, Limits, MemoryKind, Policy};
 use tidegate_sim::history::Case;
+use tidegate_sim::{Setup, Sim};
 
 const OPS: usize = 200;
 
@@ -25,5 +27,35 @@ fn seeds(range: std::ops::Range<u64>) {
 
 #[test]
 fn streams_keep_their_promises_on_every_seed() {
-    seeds(0..3000);
+    seeds(0..10_000);
+}
+
+/// All data is ordered without events, so that no history can tell whether the device learns of a wait.
+#[test]
+fn a_wait_for_an_event_reaches_the_device() {
+    let setup = Setup {
+        trace: true,
+        ..Setup::default()
+    };
+    let sim = Sim::with(1, setup);
+    let context = Context::new(sim.clone(), Limits::default());
+    let [x, y] = [0, 1].map(|_| context.allocate(64, MemoryKind::Device).unwrap());
+    let [mut first, mut second] = [0, 1].map(|_| context.stream(Policy::UntilSync).unwrap());
+    let event = context.event();
+    second.wait(&event).unwrap();
+    first.fill(&x, 0, 64, &[1]).unwrap();
+    first.record(&event).unwrap();
+    second.fill(&y, 0, 64, &[2]).unwrap();
+    second.wait(&event).unwrap();
+    second.fill(&y, 0, 64, &[3]).unwrap();
+    second.synchronize().unwrap();
+    let trace = sim.trace();
+    let of_second: Vec<&str> = trace
+        .split("submit ")
+        .filter(|it| it.starts_with("q1"))
+        .collect();
+    assert_eq!(of_second.len(), 2, "{trace}");
+    assert!(!of_second[0].contains("wait queue"), "{trace}");
+    assert!(of_second[1].contains("wait queue 0 value 1"), "{trace}");
+    sim.assert_clean();
 }

@@ -41,7 +41,15 @@ impl Case {
         limits.bytes_max = [4096, 16 << 30][prng.index(2)];
         limits.cached_bytes_max = [0, 2048, 1 << 20][prng.index(3)];
         limits.direct = prng.chance(3, 4);
-        let history = Shape::of(&setup.capabilities, ops).history(prng.next_u64());
+        let mut shape = Shape::of(&setup.capabilities, ops);
+        if prng.chance(1, 8) {
+            // Many small ranges of few buffers in one batch, and hardly a barrier between them.
+            shape.scattered = true;
+            shape.buffers = 2;
+            shape.bytes_max = 4096;
+            limits.commands_max = 4096;
+        }
+        let history = shape.history(prng.next_u64());
         Self {
             seed,
             setup,

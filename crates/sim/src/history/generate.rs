@@ -24,6 +24,8 @@ pub struct Shape {
     pub downloads: usize,
     /// Slots of events.
     pub events: usize,
+    /// Whether ranges are many, small and apart from each other, rather than large.
+    pub scattered: bool,
     /// What the offsets of bindings are multiples of.
     pub binding_align: u64,
     /// What the offsets and sizes of copies are multiples of.
@@ -40,6 +42,7 @@ impl Shape {
             bytes_max: 2048,
             downloads: 4,
             events: 3,
+            scattered: false,
             binding_align: device.binding_align.max(4),
             copy_align: device.copy_align.max(1),
         }
@@ -168,6 +171,9 @@ impl Writer {
     /// Sizes repeat often, so that freed memory is used again.
     fn size(&mut self, init: &Init) -> u64 {
         let most = self.shape.bytes_max;
+        if self.shape.scattered {
+            return most;
+        }
         let any = match self.prng.below(16) {
             0 => 16 + self.prng.below(4 * most),
             1..5 => 16 + self.prng.below(most),
@@ -187,7 +193,10 @@ impl Writer {
         let buffer = self.buffer()?;
         let size = self.model.buffer(buffer)?.len() as u64 / align * align;
         let (mut start, mut end) = (0, size);
-        if self.prng.chance(1, 2) {
+        if self.shape.scattered {
+            start = self.prng.below(size / align) * align;
+            end = (start + align.max(16)).min(size);
+        } else if self.prng.chance(1, 2) {
             start = self.prng.below(size / align) * align;
             end = start + (1 + self.prng.below((size - start) / align)) * align;
         }

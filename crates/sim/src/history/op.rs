@@ -164,6 +164,22 @@ pub enum Op {
     DropPipeline(Which),
 }
 
+impl Op {
+    /// The stream that the call gives work to, or makes.
+    pub(crate) fn worker(&self) -> Option<usize> {
+        match self {
+            Self::Stream(stream, _)
+            | Self::Buffer { stream, .. }
+            | Self::Upload(stream, ..)
+            | Self::Fill(stream, ..)
+            | Self::Copy(stream, ..)
+            | Self::Launch(stream, ..)
+            | Self::Download(stream, ..) => Some(*stream),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let end = self.offset + self.bytes;

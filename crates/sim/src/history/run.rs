@@ -71,6 +71,9 @@ pub fn run<D: Device, K: Kernels>(
         buffers: Vec::new(),
         downloads: Vec::new(),
         events: Vec::new(),
+        marks: Vec::new(),
+        calls: 0,
+        last_calls: Vec::new(),
         pipelines: Vec::new(),
     };
     for (at, op) in history.0.iter().enumerate() {
@@ -95,6 +98,11 @@ struct Runner<'a, D: Device, K> {
     buffers: Vec<Option<Memory<D>>>,
     downloads: Vec<Option<Download<D>>>,
     events: Vec<Option<Event<D>>>,
+    /// For each event, the stream that recorded it last and that stream's last call then.
+    marks: Vec<Option<(usize, u64)>>,
+    /// Calls so far, and for each stream the number of the last one that gave it work.
+    calls: u64,
+    last_calls: Vec<u64>,
     pipelines: Vec<Option<Pipeline<D>>>,
 }
 
@@ -126,6 +134,13 @@ fn ensure(holds: bool, detail: &str) -> Checked<()> {
 
 impl<D: Device, K: Kernels> Runner<'_, D, K> {
     fn step(&mut self, op: &Op) -> Checked<()> {
+        self.calls += 1;
+        if let Some(stream) = op.worker() {
+            if self.last_calls.len() <= stream {
+                self.last_calls.resize(stream + 1, 0);
+            }
+            self.last_calls[stream] = self.calls;
+        }
         match op {
             Op::Stream(slot, policy) => {
                 let stream = self.context.stream(*policy).map_err(told)?;
@@ -298,16 +313,39 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
         }
         let event = found(&mut self.events, *slot)?;
         match op {
-            Op::Record(stream, _) => found(&mut self.streams, *stream)?.record(event),
+            Op::Record(stream, _) => {
+                let last = self.last_calls.get(*stream).copied().unwrap_or(0);
+                put(&mut self.marks, *slot, Some((*stream, last)));
+                found(&mut self.streams, *stream)?.record(event)
+            }
             Op::Wait(stream, _) => found(&mut self.streams, *stream)?.wait(event),
             Op::EventQuery(_) => event.is_complete().map(|_| ()),
             _ => {
                 event.synchronize().map_err(told)?;
                 let complete = event.is_complete().map_err(told)?;
-                return ensure(complete, "an event is not complete after it was waited for");
+                ensure(complete, "an event is not complete after it was waited for")?;
+                return self.nothing_is_left_before(*slot);
             }
         }
         .map_err(told)
+    }
+
+    /// After an event was waited for, the stream that recorded it is idle unless it got more work.
+    fn nothing_is_left_before(&mut self, event: usize) -> Checked<()> {
+        let Some(Some((slot, last))) = self.marks.get(event).copied() else {
+            return Ok(());
+        };
+        if self.last_calls.get(slot) != Some(&last) {
+            return Ok(());
+        }
+        let Ok(stream) = found(&mut self.streams, slot) else {
+            return Ok(());
+        };
+        let status = stream.query().map_err(told)?;
+        ensure(
+            status == Status::Idle,
+            "an event came before its stream's work",
+        )
     }
 
     /// Holds the counters against the model's and against the limits.
