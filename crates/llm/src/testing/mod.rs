@@ -10,3 +10,17 @@ pub use golden::{GOLDEN_IDS, GOLDEN_NLL, GOLDEN_TEXT};
 pub use model::{MODEL_FILE_NAME, TinyModel, model_path};
 pub use reference::{Activations, LayerActivations, Reference};
 pub use writer::GgufWriter;
+
+/// The WGSL of the decoder's kernels for a model's shape, by name.
+///
+/// # Panics
+/// If the tiny model is not one that the crate can decode.
+pub fn kernel_sources(tiny: &TinyModel, software: bool) -> Vec<(String, String)> {
+    let bytes = tiny.bytes();
+    let gguf = crate::gguf::Gguf::parse(bytes.as_slice(), bytes.len() as u64);
+    let config = gguf.map(|it| crate::config::Config::from_gguf(&it));
+    match config {
+        Ok(Ok(config)) => crate::kernels::sources(&config, software),
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,46 @@
+//! What each kernel of the decoder is written as: SPIR-V and MSL, for the demo's model on a GPU and on a software device.
+//!
+//! `UPDATE_GOLDEN=1 cargo test -p tidegate-llm --test golden` writes the files anew.
+
+use std::path::Path;
+
+use tidegate_llm::testing::{TinyModel, kernel_sources};
+use tidegate_shader::{Module, MslOptions, SpirvOptions};
+
+#[test]
+fn kernels_are_written_as_before() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let mut expected = Vec::new();
+    for (software, device) in [(false, "gpu"), (true, "software")] {
+        for (name, source) in kernel_sources(&TinyModel::default(), software) {
+            let module = Module::from_wgsl(&source).unwrap();
+            for kernel in module.kernels() {
+                let spirv = module.spirv_text(&kernel.name, &SpirvOptions::default());
+                let msl = module.msl(&kernel.name, &MslOptions::default());
+                let stem = format!("{device}-{name}-{}", kernel.name);
+                expected.push((format!("{stem}.spvasm"), spirv.unwrap()));
+                expected.push((format!("{stem}.metal"), msl.unwrap().source));
+            }
+        }
+    }
+    if update {
+        std::fs::create_dir_all(&folder).unwrap();
+        for (name, text) in &expected {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+    }
+    for (name, text) in &expected {
+        let found = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+        assert!(
+            found == *text,
+            "{name} differs; look at it, then refresh with UPDATE_GOLDEN=1"
+        );
+    }
+    let files = std::fs::read_dir(&folder).unwrap().count();
+    assert_eq!(
+        files,
+        expected.len(),
+        "the folder holds files of kernels that are gone"
+    );
+}

@@ -1,0 +1,77 @@
+// language: metal2.4
+#include <metal_stdlib>
+#include <simd/simd.h>
+
+using metal::uint;
+
+struct _mslBufferSizes {
+    uint size0;
+    uint size1;
+    uint size2;
+    uint size3;
+};
+
+typedef float type_2[1];
+typedef metal::float2 type_4[1];
+typedef uint type_5[1];
+struct Scalars {
+    uint position;
+};
+constant uint HEADS = 4u;
+constant uint HEADS_KV = 2u;
+constant uint HEAD_PAIRS = 8u;
+constant uint PAIR_STRIDE = 1u;
+uint naga_div(uint lhs, uint rhs) {
+    return lhs / metal::select(rhs, 1u, rhs == 0u);
+}
+
+uint naga_mod(uint lhs, uint rhs) {
+    return lhs % metal::select(rhs, 1u, rhs == 0u);
+}
+
+
+struct ropeInput {
+};
+[[max_total_threads_per_threadgroup(64)]] kernel void rope(
+  metal::uint3 id [[thread_position_in_grid]]
+, device type_2& qkv [[buffer(0)]]
+, device type_4 const& turns [[buffer(1)]]
+, device type_5& keys [[buffer(2)]]
+, device type_5& values [[buffer(3)]]
+, constant Scalars& p [[buffer(4)]]
+, constant _mslBufferSizes& _buffer_sizes [[buffer(5)]]
+) {
+    uint head = naga_div(id.x, HEAD_PAIRS);
+    uint pair = naga_mod(id.x, HEAD_PAIRS);
+    uint token = id.y;
+    uint _e10 = p.position;
+    uint position = _e10 + token;
+    if (head >= 8u) {
+        return;
+    }
+    uint first = false ? pair : (2u * pair);
+    uint a = ((((token * 8u) + head) * 2u) * HEAD_PAIRS) + first;
+    uint b = a + PAIR_STRIDE;
+    if (head >= 6u) {
+        uint row = (((position * HEADS_KV) + head) - HEADS) - HEADS_KV;
+        uint v = ((((token * 8u) + head) * 2u) * HEAD_PAIRS) + (2u * pair);
+        float _e54 = qkv[metal::min(unsigned(v), (_buffer_sizes.size0 - 0 - 4) / 4)];
+        float _e59 = qkv[metal::min(unsigned(v + 1u), (_buffer_sizes.size0 - 0 - 4) / 4)];
+        values[metal::min(unsigned((row * HEAD_PAIRS) + pair), (_buffer_sizes.size3 - 0 - 4) / 4)] = as_type<uint>(half2(metal::float2(_e54, _e59)));
+        return;
+    }
+    metal::float2 turn = turns[metal::min(unsigned((position * HEAD_PAIRS) + pair), (_buffer_sizes.size1 - 0 - 8) / 8)];
+    float _e70 = qkv[metal::min(unsigned(a), (_buffer_sizes.size0 - 0 - 4) / 4)];
+    float _e73 = qkv[metal::min(unsigned(b), (_buffer_sizes.size0 - 0 - 4) / 4)];
+    metal::float2 old = metal::float2(_e70, _e73);
+    metal::float2 turned = metal::float2((old.x * turn.x) - (old.y * turn.y), (old.x * turn.y) + (old.y * turn.x));
+    if (head >= HEADS) {
+        uint row_1 = ((position * HEADS_KV) + head) - HEADS;
+        keys[metal::min(unsigned((row_1 * HEAD_PAIRS) + pair), (_buffer_sizes.size2 - 0 - 4) / 4)] = as_type<uint>(half2(turned));
+        return;
+    } else {
+        qkv[metal::min(unsigned(a), (_buffer_sizes.size0 - 0 - 4) / 4)] = turned.x;
+        qkv[metal::min(unsigned(b), (_buffer_sizes.size0 - 0 - 4) / 4)] = turned.y;
+        return;
+    }
+}
