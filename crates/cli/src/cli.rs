@@ -69,7 +69,7 @@ pub(crate) struct GenerateOptions {
     #[arg(long)]
     pub(crate) chat: bool,
     /// Stop after so many tokens
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = value_parser!(u32).range(1..), allow_negative_numbers = true)]
     pub(crate) max_tokens: u32,
     /// How freely to choose; 0 always takes the likeliest token
     #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = temperature, allow_negative_numbers = true)]
@@ -81,7 +81,7 @@ pub(crate) struct GenerateOptions {
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..), allow_negative_numbers = true)]
     pub(crate) top_k: Option<u32>,
     /// Where the random numbers begin; the same seed gives the same text
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
     /// When recorded work is let through to the device
     #[arg(long, value_enum, default_value_t = PolicyName::Adaptive)]

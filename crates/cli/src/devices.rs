@@ -121,7 +121,7 @@ fn describe(entry: &Entry<'_>) -> String {
     let features = if entry.features.is_empty() {
         "none".to_owned()
     } else {
-        entry.features.join(", ")
+        wrapped(entry.features)
     };
     line("features", &features);
     format!(
@@ -129,4 +129,18 @@ fn describe(entry: &Entry<'_>) -> String {
         style(entry.index).bold(),
         style(entry.name).bold()
     )
+}
+
+/// A list with commas, in lines that are not too long.
+fn wrapped(names: &[&str]) -> String {
+    let mut lines = vec![String::new()];
+    for (index, name) in names.iter().enumerate() {
+        let comma = if index + 1 < names.len() { "," } else { "" };
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => *line = format!("{name}{comma}"),
+            Some(line) if line.len() + name.len() < 75 => *line += &format!(" {name}{comma}"),
+            _ => lines.push(format!("{name}{comma}")),
+        }
+    }
+    lines.join(&format!("\n{:15}", ""))
 }

@@ -63,7 +63,7 @@ fn failed(failure: &Failure, json: bool) -> ExitCode {
     };
     output::error(text);
     if status == 2 {
-        output::note("For more information, try '--help'.");
+        output::note("\nFor more information, try '--help'.");
     }
     if json {
         let document = FailureDocument {
@@ -85,10 +85,13 @@ fn not_parsed(error: &clap::Error) -> ExitCode {
         .any(|it| it == "--json");
     if json && error.use_stderr() {
         let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default();
+        // What follows the first empty line is advice for people.
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let said = lines.split(|it| it.is_empty()).next().unwrap_or(&lines);
+        let said = said.join(" ");
         let _ = output::document(&FailureDocument {
             devices: None,
-            error: first.strip_prefix("error: ").unwrap_or(first),
+            error: said.strip_prefix("error: ").unwrap_or(&said),
         });
     }
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })

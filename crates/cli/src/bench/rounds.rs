@@ -202,10 +202,13 @@ mod tests {
 
     use super::*;
 
+    /// Whose turn it was, in order.
+    type Turns = Rc<RefCell<Vec<&'static str>>>;
+
     struct Scripted {
         name: &'static str,
         micros: u64,
-        turns: Rc<RefCell<Vec<&'static str>>>,
+        turns: Turns,
         wrong: bool,
     }
 
@@ -231,8 +234,8 @@ mod tests {
         }
     }
 
-    fn contenders(wrong: bool) -> (Vec<Box<dyn Contender>>, Rc<RefCell<Vec<&'static str>>>) {
-        let turns = Rc::new(RefCell::new(Vec::new()));
+    fn contenders(wrong: bool) -> (Vec<Box<dyn Contender>>, Turns) {
+        let turns = Turns::default();
         let contender = |name, micros, wrong| -> Box<dyn Contender> {
             let turns = Rc::clone(&turns);
             Box::new(Scripted {
