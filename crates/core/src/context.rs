@@ -52,6 +52,12 @@ pub(crate) struct Slot {
     taken: Option<(u64, Batch)>,
 }
 
+impl Slot {
+    pub(crate) fn is_taken(&self) -> bool {
+        self.taken.is_some()
+    }
+}
+
 impl<D: Device> Context<D> {
     /// Takes a device into use.
     pub fn new(device: D, limits: Limits) -> Self {
@@ -64,7 +70,7 @@ impl<D: Device> Context<D> {
         let queues = device.capabilities().queues.max(1);
         let state = State {
             lanes: (0..queues)
-                .map(|_| Lane::new(limits.staging_bytes))
+                .map(|_| Lane::new(queues, limits.staging_bytes))
                 .collect(),
             memory: Memory::default(),
             pipelines: Pipelines::default(),
@@ -192,6 +198,10 @@ impl<D: Device> Shared<D> {
         result: Result<(), DeviceError>,
     ) -> Result<(), Error> {
         if let Err(error) = result {
+            if matches!(error, DeviceError::Lost { .. }) {
+                // It may be what the device was lost over: it is named with those in flight.
+                state.lane_mut(queue).in_flight.extend(slot.taken.take());
+            }
             return Err(state.note(error));
         }
         if let Some((value, batch)) = slot.taken.take() {
@@ -226,7 +236,19 @@ impl<D: Device> Shared<D> {
     pub(crate) fn wait(&self, ticket: Ticket) -> Result<(), Error> {
         self.submit(ticket.queue, ticket.value, Cause::Wait)?;
         self.state().counters.syncs += 1;
-        self.wait_submitted(ticket)
+        self.wait_submitted(ticket)?;
+        self.poll_busy(&mut self.state())
+    }
+
+    /// Asks about every queue that may still run. What is complete on one queue may rest on a submission that failed on another, and a failure is known
+    /// once its own queue has been asked.
+    pub(crate) fn poll_busy(&self, state: &mut State) -> Result<(), Error> {
+        for queue in 0..state.lanes.len() {
+            if !state.lanes[queue].in_flight.is_empty() {
+                self.poll(state, queue as u32)?;
+            }
+        }
+        Ok(())
     }
 
     /// Waits for a ticket that has been submitted.
@@ -273,7 +295,7 @@ impl<D: Device> Shared<D> {
     }
 
     /// Cuts the batch if the policy says so, after a command was recorded. The command *is* recorded: that a submission finds no memory is reported by whatever
-    /// needs it next.
+    /// needs it next, and that the device stands still by the next command, which is then not recorded.
     pub(crate) fn after(
         &self,
         mut state: MutexGuard<'_, State>,
@@ -292,6 +314,10 @@ impl<D: Device> Shared<D> {
         drop(state);
         match self.submit(queue, value, cause) {
             Err(Error::SubmissionOutOfMemory) => Ok(()),
+            Err(error @ Error::Stalled { .. }) => {
+                self.state().lane_mut(queue).stall = Some(error);
+                Ok(())
+            }
             other => other,
         }
     }

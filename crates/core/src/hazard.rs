@@ -264,4 +264,23 @@ mod tests {
         }
         assert!(hazards.touches.len() <= TOUCHES_MAX as usize);
     }
+
+    #[test]
+    fn a_write_merged_into_reads_is_still_a_write() {
+        let mut hazards = Hazards::default();
+        let region = |i: u32| Region {
+            memory: MemoryId(0),
+            offset: u64::from(i) * 100,
+            bytes: 10,
+        };
+        for i in 0..TOUCHES_MAX {
+            hazards.note(Stages::COMPUTE, std::iter::once((region(i), false)));
+        }
+        let apart = region(2 * TOUCHES_MAX);
+        assert_eq!(
+            hazards.note(Stages::COMPUTE, std::iter::once((apart, true))),
+            None
+        );
+        assert!(hazards.conflicts(apart, false));
+    }
 }

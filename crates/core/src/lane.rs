@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::batch::Batch;
 use crate::command::{MemoryId, Stages};
+use crate::error::Error;
 use crate::hazard::Hazards;
 use crate::policy::{InFlight, Pending};
 use crate::ring::Ring;
@@ -31,12 +32,16 @@ pub(crate) struct Lane {
     pub(crate) spare: Vec<Batch>,
     pub(crate) ring: Ring,
     pub(crate) ring_memory: Option<MemoryId>,
+    /// For each queue, the highest ticket that a batch of this queue has waited for.
+    pub(crate) seen: Vec<u64>,
+    /// A stall met after a command had been recorded, for the next one to report.
+    pub(crate) stall: Option<Error>,
     /// Streams that use this queue.
     pub(crate) streams: u32,
 }
 
 impl Lane {
-    pub(crate) fn new(staging_bytes: u64) -> Self {
+    pub(crate) fn new(queues: u32, staging_bytes: u64) -> Self {
         Self {
             batch: Batch::default(),
             hazards: Hazards::default(),
@@ -50,6 +55,8 @@ impl Lane {
             spare: Vec::new(),
             ring: Ring::new(staging_bytes),
             ring_memory: None,
+            seen: vec![0; queues as usize],
+            stall: None,
             streams: 0,
         }
     }

@@ -18,8 +18,15 @@ impl<D: Device> Shared<D> {
         accesses: impl Iterator<Item = (Region, bool)> + Clone,
     ) -> Result<MutexGuard<'_, State>, Error> {
         loop {
-            let state = self.state();
+            let mut state = self.state();
             state.check_lost()?;
+            if let Some(stall) = state.lane_mut(queue).stall.take() {
+                let before = state.lane(queue).completed;
+                self.poll(&mut state, queue)?;
+                if state.lane(queue).completed == before {
+                    return Err(stall);
+                }
+            }
             let lane = state.lane(queue);
             let full = decide(
                 Policy::UntilSync,
@@ -39,23 +46,32 @@ impl<D: Device> Shared<D> {
             }
             if state.depends(queue, accesses.clone()).next().is_some() {
                 drop(state);
-                return self.order(queue, accesses);
+                match self.order(queue, accesses.clone())? {
+                    Some(state) => return Ok(state),
+                    None => continue,
+                }
             }
             return Ok(state);
         }
     }
 
     /// Makes `queue` wait for what other queues did to the same memory. Rare, so it simply holds every lock: what is decided stays true until it is recorded,
-    /// and two threads that need each other's batches cannot block one another.
+    /// and two threads that need each other's batches cannot block one another. `None` if another thread has done it meanwhile, and perhaps filled the batch.
     fn order(
         &self,
         queue: u32,
         accesses: impl Iterator<Item = (Region, bool)> + Clone,
-    ) -> Result<MutexGuard<'_, State>, Error> {
+    ) -> Result<Option<MutexGuard<'_, State>>, Error> {
         let queues = self.slots.len() as u32;
         let mut slots: Vec<_> = (0..queues).map(|it| self.slot(it)).collect();
-        for queue in 0..queues {
+        for (queue, slot) in (0..queues).zip(&mut slots) {
             self.make_room(queue)?;
+            if slot.is_taken() {
+                // The device had no memory for it. It goes alone, so that one more is still within the limit.
+                let result = self.hand_over(slot, queue);
+                self.settle(&mut self.state(), slot, queue, Cause::Dependency, result)?;
+                self.make_room(queue)?;
+            }
         }
         let mut state = self.state();
         while state.host_busy(accesses.clone()) {
@@ -73,15 +89,18 @@ impl<D: Device> Shared<D> {
             }
         }
         let depends: Vec<_> = state.depends(queue, accesses).collect();
+        if depends.is_empty() {
+            return Ok(None);
+        }
         for (other, value) in depends {
             self.submit_held(&mut state, &mut slots[other as usize], other, value)?;
-            if !state.lane(queue).batch.is_empty() && !state.waits_for(queue, other, value) {
+            if !state.lane(queue).batch.is_empty() {
                 let value = state.lane(queue).next_value();
                 self.submit_held(&mut state, &mut slots[queue as usize], queue, value)?;
             }
             state.add_wait(queue, other, value);
         }
-        Ok(state)
+        Ok(Some(state))
     }
 
     /// Submits up to `value` of `queue` while all locks are held.
@@ -109,10 +128,10 @@ impl<D: Device> Shared<D> {
             let mut state = self.state();
             state.check_lost()?;
             let done = ticket.value <= state.lane(ticket.queue).completed;
-            if done || state.waits_for(queue, ticket.queue, ticket.value) {
+            let lane = state.lane(queue);
+            if done || ticket.value <= lane.seen[ticket.queue as usize] {
                 return Ok(());
             }
-            let lane = state.lane(queue);
             if lane.batch.is_empty() {
                 state.add_wait(queue, ticket.queue, ticket.value);
                 return Ok(());

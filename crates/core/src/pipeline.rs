@@ -116,7 +116,6 @@ impl<D: Device> Context<D> {
             }
         }
     }
-
 }
 
 impl<D: Device> Shared<D> {

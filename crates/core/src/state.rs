@@ -69,16 +69,27 @@ impl State {
         value
     }
 
-    /// The tickets of other queues that a command of `queue` with these accesses must come after.
+    /// The tickets of other queues that a command of `queue` with these accesses must come after. What another queue *wrote* must be waited for on the device even if the host knows
+    /// that it is complete, once: completion orders, but only a wait makes the bytes visible (Vulkan, "Semaphore Signaling" and "Semaphore Waiting"). What it only read is over once it is complete.
     pub(crate) fn depends(
         &self,
         queue: u32,
         accesses: impl Iterator<Item = (Region, bool)>,
     ) -> impl Iterator<Item = (u32, u64)> {
+        let seen = &self.lane(queue).seen;
         accesses
             .filter_map(|(region, write)| Some((self.memory.row(region.memory)?, write)))
-            .flat_map(|(row, write)| row.before(write))
-            .filter(move |(other, value)| *other != queue && *value > self.lane(*other).completed)
+            .flat_map(|(row, write)| row.uses.iter().map(move |it| (*it, write)))
+            .filter(move |(it, _)| it.queue != queue)
+            .filter_map(move |(it, write)| {
+                let read = if write && it.read > self.lane(it.queue).completed {
+                    it.read
+                } else {
+                    0
+                };
+                let value = it.write.max(read);
+                (value > seen[it.queue as usize]).then_some((it.queue, value))
+            })
     }
 
     /// Whether no submitted or pending work conflicts with the host reading, or writing, this memory.
@@ -99,17 +110,14 @@ impl State {
         })
     }
 
-    pub(crate) fn waits_for(&self, queue: u32, other: u32, value: u64) -> bool {
-        let waits = &self.lane(queue).batch.waits;
-        waits
-            .iter()
-            .any(|it| it.queue == other && value <= it.value)
-    }
-
+    /// Makes the pending batch of `queue`, which is empty, wait for a ticket of another queue.
     pub(crate) fn add_wait(&mut self, queue: u32, other: u32, value: u64) {
-        let waits = &mut self.lane_mut(queue).batch.waits;
+        let lane = self.lane_mut(queue);
+        let seen = &mut lane.seen[other as usize];
+        *seen = value.max(*seen);
+        let waits = &mut lane.batch.waits;
         match waits.iter_mut().find(|it| it.queue == other) {
-            Some(wait) => wait.value = wait.value.max(value),
+            Some(wait) => wait.value = value.max(wait.value),
             None => waits.push(Ticket {
                 queue: other,
                 value,
@@ -156,8 +164,9 @@ impl State {
             queue: ticket.queue,
             value: ticket.value,
             completed: self.lane(ticket.queue).completed,
+            // What stands still may be another queue, which this one waits for.
             kernels: self
-                .kernels_in_flight(|queue, value| queue == ticket.queue && value <= ticket.value),
+                .kernels_in_flight(|queue, value| queue != ticket.queue || value <= ticket.value),
         }
     }
 

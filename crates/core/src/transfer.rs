@@ -187,9 +187,15 @@ impl<D: Device> Stream<D> {
         let region = source.region(offset, bytes)?;
         let shared = &self.context.0;
         let mut state = shared.state();
+        state.check_lost()?;
+        let in_place = bytes == 0 || shared.usable_in_place(&mut state, region, false)?;
+        if in_place {
+            shared.poll_busy(&mut state)?;
+        }
+        // After the device was asked: bytes that a failure spoilt are no result.
         report_fault(&mut self.faults_seen, &state)?;
         state.counters.gpu_to_cpu += 1;
-        if bytes == 0 || shared.usable_in_place(&mut state, region, false)? {
+        if in_place {
             state.counters.bytes_direct += bytes;
             let mut data = vec![0; usize_of(bytes)];
             if bytes > 0 {
@@ -211,6 +217,7 @@ impl<D: Device> Stream<D> {
         let target = memory.region(0, bytes)?;
         let accesses = [(region, false), (target, true)].into_iter();
         let mut state = shared.ready(self.queue, accesses.clone())?;
+        report_fault(&mut self.faults_seen, &state)?;
         let faults = state.faults;
         self.last = state.record(self.queue, Stages::TRANSFER, accesses, |_| Command::Copy {
             source: region,
