@@ -4,7 +4,7 @@ use std::fmt;
 
 use tidegate_core::{
     Arguments, Code, Context, Device, Download, Error, Event, Kernel, Limits, Memory, MemoryKind,
-    Pipeline, Status, Stream,
+    Pipeline, Policy, Status, Stream,
 };
 
 use super::model::{Model, upload_bytes};
@@ -33,6 +33,9 @@ impl Kernels for HostKernels {
         }
     }
 }
+
+/// How often a call is made again when the device has no memory.
+const AGAIN_MAX: u32 = 16;
 
 /// Where a history and its model part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,19 +77,22 @@ pub fn run<D: Device, K: Kernels>(
         marks: Vec::new(),
         calls: 0,
         last_calls: Vec::new(),
+        refusals: 0,
         pipelines: Vec::new(),
     };
     for (at, op) in history.0.iter().enumerate() {
         if !runner.model.admits(op) {
             continue;
         }
-        let wrong = |detail| Failure { at, detail };
-        runner.step(op).map_err(wrong)?;
+        runner.insist(op).map_err(|it| Failure {
+            at,
+            detail: it.words(),
+        })?;
         runner.model.apply(op);
     }
-    runner.finish().map_err(|detail| Failure {
+    runner.finish().map_err(|it| Failure {
         at: history.0.len(),
-        detail,
+        detail: it.words(),
     })
 }
 
@@ -103,10 +109,27 @@ struct Runner<'a, D: Device, K> {
     /// Calls so far, and for each stream the number of the last one that gave it work.
     calls: u64,
     last_calls: Vec<u64>,
+    /// Calls that found no memory and were made again.
+    refusals: u64,
     pipelines: Vec<Option<Pipeline<D>>>,
 }
 
-type Checked<T> = Result<T, String>;
+type Checked<T> = Result<T, Wrong>;
+
+/// Why a call is not as it should be.
+enum Wrong {
+    Refused(Error),
+    Differs(String),
+}
+
+impl Wrong {
+    fn words(&self) -> String {
+        match self {
+            Self::Refused(error) => format!("refused: {error}"),
+            Self::Differs(words) => words.clone(),
+        }
+    }
+}
 
 fn put<T>(slots: &mut Vec<Option<T>>, at: usize, value: Option<T>) -> Option<T> {
     if slots.len() <= at {
@@ -117,22 +140,49 @@ fn put<T>(slots: &mut Vec<Option<T>>, at: usize, value: Option<T>) -> Option<T> 
 
 fn found<T>(slots: &mut [Option<T>], at: usize) -> Checked<&mut T> {
     let slot = slots.get_mut(at).and_then(Option::as_mut);
-    slot.ok_or_else(|| format!("slot {at} is empty"))
+    slot.ok_or_else(|| Wrong::Differs(format!("slot {at} is empty")))
 }
 
-fn told(error: Error) -> String {
-    format!("refused: {error}")
+fn told(error: Error) -> Wrong {
+    Wrong::Refused(error)
+}
+
+fn short_of_memory(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::OutOfMemory { .. } | Error::SubmissionOutOfMemory
+    )
+}
+
+/// Makes a call again while the device has no memory for it.
+fn again(mut call: impl FnMut() -> Checked<()>) -> Checked<()> {
+    for _ in 0..AGAIN_MAX {
+        match call() {
+            Err(Wrong::Refused(error)) if short_of_memory(&error) => {}
+            other => return other,
+        }
+    }
+    call()
 }
 
 fn ensure(holds: bool, detail: &str) -> Checked<()> {
     if holds {
         Ok(())
     } else {
-        Err(detail.to_owned())
+        Err(Wrong::Differs(detail.to_owned()))
     }
 }
 
 impl<D: Device, K: Kernels> Runner<'_, D, K> {
+    /// Makes a call again if the device had no memory: what returns an error has changed nothing.
+    fn insist(&mut self, op: &Op) -> Checked<()> {
+        again(|| {
+            let result = self.step(op);
+            self.refusals += u64::from(result.is_err());
+            result
+        })
+    }
+
     fn step(&mut self, op: &Op) -> Checked<()> {
         self.calls += 1;
         if let Some(stream) = op.worker() {
@@ -245,7 +295,7 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
                 let (Some(Some(source)), Some(Some(target))) =
                     (buffers.get(from.buffer), buffers.get(to.buffer))
                 else {
-                    return Err("a slot is empty".to_owned());
+                    return Err(Wrong::Differs("a slot is empty".to_owned()));
                 };
                 let copied = stream.copy(source, from.offset, target, to.offset, from.bytes);
                 copied.map_err(told)
@@ -293,10 +343,17 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
 
     fn take(&mut self, slot: usize) -> Checked<()> {
         let Some(download) = put(&mut self.downloads, slot, None) else {
-            return Err(format!("slot {slot} is empty"));
+            return Err(Wrong::Differs(format!("slot {slot} is empty")));
         };
         let want = self.model.download(slot).unwrap_or_default();
-        compare(download, want)
+        match compare(download, want) {
+            // The download is gone with the refusal; the buffers tell at the end whether the work is.
+            Err(Wrong::Refused(error)) if short_of_memory(&error) => {
+                self.refusals += 1;
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     fn event(&mut self, op: &Op) -> Checked<()> {
@@ -353,9 +410,11 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
         let (counters, limits) = (self.context.counters(), self.context.limits());
         let counts = self.model.counts;
         let mut same = counters.dispatches == counts.dispatches;
-        same &= counters.cpu_to_gpu == counts.cpu_to_gpu;
-        same &= counters.gpu_to_cpu == counts.gpu_to_cpu;
         same &= counters.gpu_to_gpu == counts.gpu_to_gpu;
+        // An upload or download that was refused counts, too.
+        let refused = self.refusals > 0;
+        same &= refused || counters.cpu_to_gpu == counts.cpu_to_gpu;
+        same &= refused || counters.gpu_to_cpu == counts.gpu_to_cpu;
         let by_cause: u64 = counters.submissions_by_cause.iter().sum();
         let mut within = counters.in_flight_peak <= u64::from(limits.in_flight_max);
         within &= counters.commands_peak <= u64::from(limits.commands_max);
@@ -365,17 +424,21 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
         if same && within {
             return Ok(());
         }
-        Err(format!("{counters:?}\nbut {counts:?} and {limits:?}"))
+        let words = format!("{counters:?}\nbut {counts:?} and {limits:?}");
+        Err(Wrong::Differs(words))
     }
 
     /// Reads every buffer, drops everything and looks at what is left.
     fn finish(mut self) -> Checked<()> {
         self.counters()?;
-        let mut reader = self.context.stream(Default::default()).map_err(told)?;
+        let mut reader = self.context.stream(Policy::default()).map_err(told)?;
         for (slot, want) in self.model.buffers() {
             let memory = found(&mut self.buffers, slot)?;
-            let download = reader.download(memory, 0, memory.bytes()).map_err(told)?;
-            compare(download, want).map_err(|it| format!("b{slot} at the end: {it}"))?;
+            again(|| {
+                let download = reader.download(memory, 0, memory.bytes());
+                compare(download.map_err(told)?, want)
+            })
+            .map_err(|it| Wrong::Differs(format!("b{slot} at the end: {}", it.words())))?;
         }
         for slot in 0..self.downloads.len() {
             if self.downloads[slot].is_some() {
@@ -383,7 +446,7 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
             }
         }
         self.streams.clear();
-        reader.synchronize().map_err(told)?;
+        again(|| reader.synchronize().map_err(told))?;
         drop(reader);
         self.buffers.clear();
         self.pipelines.clear();
@@ -392,7 +455,8 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
         // An eighth is what rounding may add.
         let rings = queues * self.context.limits().staging_bytes / 8 * 9;
         if counters.memory_bytes > rings {
-            return Err(format!("memory is still held: {counters:?}"));
+            let words = format!("memory is still held: {counters:?}");
+            return Err(Wrong::Differs(words));
         }
         Ok(())
     }
@@ -406,10 +470,10 @@ fn compare<D: Device>(download: Download<D>, want: &[u8]) -> Checked<()> {
     };
     let count = got.iter().zip(want).filter(|(a, b)| a != b).count();
     let until = (at + 16).min(got.len());
-    Err(format!(
+    Err(Wrong::Differs(format!(
         "wrong bytes: {count} of {}, from byte {at}: {:02x?}, not {:02x?}",
         got.len(),
         &got[at..until],
         &want[at..until]
-    ))
+    )))
 }
