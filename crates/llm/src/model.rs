@@ -2,7 +2,6 @@
 
 use tidegate::{Buffer, Device, Policy, Stream};
 
-use crate::chat::ChatTemplate;
 use crate::config::Config;
 use crate::error::Error;
 use crate::gguf::{Gguf, GgufFile, TensorInfo};
@@ -10,7 +9,7 @@ use crate::kernels::{Kernels, Then};
 use crate::tokenizer::Tokenizer;
 use crate::weights::{Format, Matrix};
 
-/// A model whose weights are on a device, with its tokenizer and chat template.
+/// A model whose weights are on a device, with its tokenizer.
 #[derive(Debug)]
 pub struct Model {
     pub(crate) device: Device,
@@ -22,7 +21,6 @@ pub struct Model {
     /// Where it is not the embedding table.
     output: Option<Matrix>,
     tokenizer: Tokenizer,
-    chat: Option<ChatTemplate>,
 }
 
 /// One layer's weights. Matrices that have the same input are one.
@@ -40,7 +38,8 @@ impl Model {
     /// Reads a file and uploads its weights. `progress` is told the bytes done, and all.
     ///
     /// # Errors
-    /// What the file, its tokenizer or its hyperparameters lack, by name; memory that runs out.
+    /// What the file, its tokenizer or its hyperparameters lack, by name; memory that runs out. The chat template is not looked at: see
+    /// [`ChatTemplate::from_gguf`](crate::chat::ChatTemplate::from_gguf).
     pub fn load(
         device: &Device,
         file: &GgufFile,
@@ -50,10 +49,6 @@ impl Model {
         let config = Config::from_gguf(header)?;
         check_widths(&config)?;
         let tokenizer = Tokenizer::from_gguf(header)?;
-        let chat = match header.has("tokenizer.chat_template") {
-            true => Some(ChatTemplate::from_gguf(header)?),
-            false => None,
-        };
         let mut loader = Loader {
             stream: device.stream_with(Policy::Adaptive)?,
             file,
@@ -82,7 +77,6 @@ impl Model {
             output_norm,
             output,
             tokenizer,
-            chat,
         })
     }
 
@@ -94,11 +88,6 @@ impl Model {
     /// The tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
-    }
-
-    /// The chat template, if the file has one.
-    pub fn chat(&self) -> Option<&ChatTemplate> {
-        self.chat.as_ref()
     }
 
     /// The output projection.
