@@ -1,0 +1,79 @@
+//! One suite, every device: what the public interface promises, under each policy, with bit-identical results.
+//!
+//! A test is a function of a [`World`](world::World), which opens devices and makes kernels. `suite!` makes a test of it for each device.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests, too, may stop at the first surprise"
+)]
+
+mod events;
+mod kernels;
+mod launches;
+mod memory;
+mod misuse;
+mod transfers;
+mod world;
+
+/// Makes a test of each function for every device.
+macro_rules! suite {
+    ($($module:ident: $($test:ident)*;)*) => {
+        mod simulated {
+            $($(#[test] fn $test() { crate::world::simulated(crate::$module::$test); })*)*
+        }
+        #[cfg(feature = "vulkan")]
+        mod vulkan {
+            $($(#[test] fn $test() { crate::world::vulkan(crate::$module::$test); })*)*
+        }
+    };
+}
+
+suite! {
+    launches:
+        a_chain_takes_effect_in_order
+        scalars_belong_to_their_launch
+        grids_of_every_shape
+        slices_are_bound_where_they_lie
+        kernels_with_several_buffers
+        arguments_made_at_run_time
+        aliases_are_allowed_when_they_are_meant
+        constants_are_replaced;
+    transfers:
+        uploads_of_every_size
+        an_upload_has_read_its_slice
+        an_upload_larger_than_the_ring
+        downloads_late_at_once_and_never
+        a_download_is_a_snapshot
+        slices_of_slices
+        copies
+        fills
+        zeros
+        nothing_of_nothing;
+    events:
+        an_event_never_recorded_is_complete
+        an_event_orders_two_streams
+        an_event_recorded_again_moves
+        a_flush_lets_work_through
+        a_query_tells_where_work_stands
+        buffers_are_ordered_across_streams
+        streams_move_between_threads
+        a_policy_may_change
+        everything_may_be_dropped_while_pending;
+    memory:
+        freed_memory_is_used_again
+        memory_runs_out_and_comes_back
+        too_large_is_said
+        the_limits_are_kept
+        counters_count
+        devices_live_side_by_side;
+    misuse:
+        wrong_arguments
+        wrong_scalars
+        wrong_grids
+        aliases
+        short_and_misaligned_buffers
+        slices_out_of_range
+        copies_that_do_not_fit
+        things_of_another_device
+        names_that_do_not_exist
+        sources_that_do_not_compile;
+}
