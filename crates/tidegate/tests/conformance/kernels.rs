@@ -1,7 +1,4 @@
-//! The suite's kernels: WGSL for real devices, and their twins in Rust for the simulated one, by the same names.
-
-use tidegate::sim::kernels as host;
-use tidegate_core::Code;
+//! The suite's kernels in WGSL: each the twin of the kernel in Rust that has its name.
 
 const SCALARS: &str = "struct Scalars { a: u32, b: u32 }";
 const X: &str = "@group(0) @binding(0) var<storage, read_write> x: array<u32>;";
@@ -73,14 +70,4 @@ pub(crate) fn wgsl(name: &str) -> String {
         _ => panic!("no kernel {name}"),
     };
     parts.join("\n").replace("NAME", name)
-}
-
-/// All twins, for one module.
-pub(crate) fn twins() -> Vec<(tidegate_core::Kernel, tidegate_core::HostKernel)> {
-    let all = host::all().into_iter();
-    all.map(|(kernel, code)| match code {
-        Code::Host(run) => (kernel, run),
-        _ => panic!("a twin is a function"),
-    })
-    .collect()
 }

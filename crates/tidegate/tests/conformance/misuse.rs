@@ -209,7 +209,7 @@ pub(crate) fn names_that_do_not_exist(world: &World) {
             .module_from_wgsl(&crate::kernels::wgsl("add"))
             .unwrap()
     } else {
-        device.module_from_host(crate::kernels::twins())
+        device.module_from_host(crate::world::twins())
     };
     let error = module.kernel("ad").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Shader);

@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 
-use tidegate::sim::{Live, Setup, Sim};
+use tidegate::sim::{Live, Setup, Sim, kernels as host};
 use tidegate::{Buffer, Device, Kernel, Limits, Options, Policy, Stream};
-use tidegate_core::HostAccess;
+use tidegate_core::{Code, HostAccess};
 
 use crate::kernels;
 
@@ -99,7 +99,7 @@ impl World {
 
     pub(crate) fn kernel(&self, device: &Device, name: &str) -> Kernel {
         let module = match self.backend {
-            Backend::Sim { .. } => device.module_from_host(kernels::twins()),
+            Backend::Sim { .. } => device.module_from_host(twins()),
             Backend::Vulkan => device.module_from_wgsl(&kernels::wgsl(name)).unwrap(),
         };
         module.kernel(name).unwrap()
@@ -137,4 +137,14 @@ impl World {
         }
         self.shown.into_inner()
     }
+}
+
+/// All twins, for one module.
+pub(crate) fn twins() -> Vec<(tidegate_core::Kernel, tidegate_core::HostKernel)> {
+    let all = host::all().into_iter();
+    all.map(|(kernel, code)| match code {
+        Code::Host(run) => (kernel, run),
+        _ => panic!("a twin is a function"),
+    })
+    .collect()
 }

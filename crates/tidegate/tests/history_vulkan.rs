@@ -1,0 +1,124 @@
+//! The histories of the simulated device on Vulkan, under the validation layer.
+#![cfg(feature = "vulkan")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests, too, may stop at the first surprise"
+)]
+
+#[path = "conformance/kernels.rs"]
+mod kernels;
+
+use std::sync::Arc;
+
+use tidegate::Limits;
+use tidegate::sim::history::{Case, HostKernels, Kernels, Shape, Which, run, shrink};
+use tidegate_core::{
+    Batch, Capabilities, Code, Device, DeviceError, HostAccess, Kernel, MemoryId, MemoryKind,
+    PipelineId, Ticket,
+};
+use tidegate_vulkan::{Options, Select, VulkanDevice};
+
+/// A handle, so that the device can be asked what validation said after its context has gone.
+#[derive(Clone)]
+struct Handle(Arc<VulkanDevice>);
+
+impl Handle {
+    fn open() -> Self {
+        let options = Options {
+            validation: true,
+            ..Options::default()
+        };
+        let device = VulkanDevice::open(&Select::Best, &options);
+        Self(Arc::new(device.unwrap_or_else(|it| panic!("{it}"))))
+    }
+}
+
+impl Device for Handle {
+    fn capabilities(&self) -> &Capabilities {
+        self.0.capabilities()
+    }
+
+    fn allocate(
+        &self,
+        id: MemoryId,
+        bytes: u64,
+        kind: MemoryKind,
+    ) -> Result<HostAccess, DeviceError> {
+        self.0.allocate(id, bytes, kind)
+    }
+
+    fn free(&self, id: MemoryId) {
+        self.0.free(id);
+    }
+
+    fn memory_available(&self) -> Option<u64> {
+        self.0.memory_available()
+    }
+
+    fn write(&self, id: MemoryId, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
+        self.0.write(id, offset, data)
+    }
+
+    fn read(&self, id: MemoryId, offset: u64, data: &mut [u8]) -> Result<(), DeviceError> {
+        self.0.read(id, offset, data)
+    }
+
+    fn create_pipeline(
+        &self,
+        id: PipelineId,
+        kernel: &Kernel,
+        code: &Code,
+    ) -> Result<(), DeviceError> {
+        self.0.create_pipeline(id, kernel, code)
+    }
+
+    fn destroy_pipeline(&self, id: PipelineId) {
+        self.0.destroy_pipeline(id);
+    }
+
+    fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {
+        self.0.submit(batch, ticket)
+    }
+
+    fn completed(&self, queue: u32) -> Result<u64, DeviceError> {
+        self.0.completed(queue)
+    }
+
+    fn wait(&self, ticket: Ticket, timeout_ns: u64) -> Result<bool, DeviceError> {
+        self.0.wait(ticket, timeout_ns)
+    }
+}
+
+/// The twins' interfaces, and the code of their WGSL.
+struct Wgsl;
+
+impl Kernels for Wgsl {
+    fn make(&self, which: Which) -> (Kernel, Code) {
+        let (kernel, _) = HostKernels.make(which);
+        let module = tidegate_shader::Module::from_wgsl(&kernels::wgsl(which.name())).unwrap();
+        let options = tidegate_shader::SpirvOptions::default();
+        let words = module.spirv(which.name(), &options).unwrap();
+        (kernel, Code::Spirv(words))
+    }
+}
+
+#[test]
+fn streams_keep_their_promises_on_vulkan() {
+    for seed in 0..8 {
+        let limits: Limits = Case::new(seed, 0).limits;
+        let handle = Handle::open();
+        let shape = Shape::of(handle.0.capabilities(), 1500);
+        let history = shape.history(seed);
+        if let Err(failure) = run(handle.clone(), &limits, &Wgsl, &history) {
+            let small = shrink(&history, |it| {
+                run(Handle::open(), &limits, &Wgsl, it).is_err()
+            });
+            panic!("seed {seed}: {failure}\n{limits:?}\nthese are enough:\n{small}");
+        }
+        assert_eq!(
+            handle.0.validation_messages(),
+            Vec::<String>::new(),
+            "seed {seed}"
+        );
+    }
+}
