@@ -106,8 +106,46 @@ pub struct Kernel {
 pub enum Code {
     /// SPIR-V words.
     Spirv(Vec<u32>),
+    /// Source in the Metal Shading Language, compiled by the device's driver.
+    Msl {
+        /// The source.
+        source: String,
+        /// Where a launch's arguments go.
+        arguments: MetalArguments,
+    },
+    /// A library that Apple's compiler made, as it is in its file.
+    Metallib {
+        /// The file.
+        bytes: Vec<u8>,
+        /// Where a launch's arguments go.
+        arguments: MetalArguments,
+    },
     /// A function that runs one workgroup on the host, for the simulated device.
     Host(HostKernel),
+}
+
+/// A kernel's function in a Metal library, and the slot of each of its arguments in Metal's buffer argument table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetalArguments {
+    /// The function's name. It may differ from the kernel's.
+    pub entry_point: String,
+    /// The slot of each region of a launch, in order: those of [`Kernel::bindings`], then that of a uniform block of scalars.
+    pub buffers: Vec<u32>,
+    /// The slot of push constants, if the kernel takes any.
+    pub scalars: Option<u32>,
+    /// The buffer of sizes, if the kernel reads one.
+    pub sizes: Option<MetalSizes>,
+    /// Bytes of threadgroup memory to set at each threadgroup index, from 0. Metal wants multiples of 16.
+    pub threadgroup_bytes: Vec<u32>,
+}
+
+/// A buffer that tells a kernel how long its other buffers are: Metal does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetalSizes {
+    /// Its slot.
+    pub slot: u32,
+    /// The regions of a launch whose sizes it lists, in bytes and as `u32`, by their place in [`MetalArguments::buffers`].
+    pub regions: Vec<u32>,
 }
 
 /// Runs one workgroup: its position in the grid, the bound buffers' bytes in order, and the scalars.

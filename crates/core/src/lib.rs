@@ -47,8 +47,8 @@ pub use crate::device::{Capabilities, Device, DeviceError, HostAccess, MemoryKin
 pub use crate::error::{Error, Fault, LaunchProblem};
 pub use crate::event::Event;
 pub use crate::kernel::{
-    Access, Binding, Code, HostFunction, HostKernel, Kernel, Scalar, ScalarKind, ScalarPlace,
-    Scalars,
+    Access, Binding, Code, HostFunction, HostKernel, Kernel, MetalArguments, MetalSizes, Scalar,
+    ScalarKind, ScalarPlace, Scalars,
 };
 pub use crate::pipeline::Pipeline;
 pub use crate::policy::{Cause, InFlight, Limits, Pending, Policy, decide, worth_asking};

@@ -1,0 +1,2 @@
+//! Tidegate on Metal.
+#![cfg(any(target_vendor = "apple", metal_soft))]
