@@ -27,7 +27,7 @@ fn seeds(range: std::ops::Range<u64>) {
 
 #[test]
 fn streams_keep_their_promises_on_every_seed() {
-    seeds(0..10_000);
+    seeds(0..40_000);
 }
 
 /// All data is ordered without events, so that no history can tell whether the device learns of a wait.

@@ -119,7 +119,7 @@ fn shows(row: &Row, seed: u64) -> bool {
     }
 }
 
-fn row(defect: Defect, provoke: Provoke, sign: Sign, shipped: &'static str) -> Row {
+const fn row(defect: Defect, provoke: Provoke, sign: Sign, shipped: &'static str) -> Row {
     Row {
         defect,
         provoke,
@@ -128,161 +128,168 @@ fn row(defect: Defect, provoke: Provoke, sign: Sign, shipped: &'static str) -> R
     }
 }
 
-fn rows() -> Vec<Row> {
-    use Defect as D;
-    use Provoke as P;
-    use Sign::{Broken, Bytes};
-    let race = Broken(Rule::Race);
-    let host = Broken(Rule::HostRace);
-    let in_use = Broken(Rule::InUse);
-    vec![
-        row(D::NoBarrier(0), P::OneQueue, race, ""),
-        row(D::NoBarrier(7), P::OneQueue, race, ""),
-        row(D::NoBarrier(20), P::OneQueue, race, ""),
-        row(D::NoBarrier(0), P::OneQueue, Bytes, ""),
-        row(
-            D::NoWriteAfterRead,
-            P::OneQueue,
-            race,
-            "MLX: write after read across encoders",
-        ),
-        row(D::BarrierBeforeComputeOnly, P::OneQueue, race, ""),
-        row(D::BarrierAfterComputeOnly, P::OneQueue, race, ""),
-        row(
-            D::NoOpening,
-            P::OneQueue,
-            race,
-            "candle: an encoder's fence lost",
-        ),
-        row(
-            D::NoOpening,
-            P::OneQueue,
-            Bytes,
-            "candle: an encoder's fence lost",
-        ),
-        row(D::OpeningBeforeTransferOnly, P::OneQueue, race, ""),
-        row(
-            D::NoWaits,
-            P::Queues,
-            race,
-            "TVM T15: SyncStreamFromTo does nothing",
-        ),
-        row(
-            D::NoWaits,
-            P::Queues,
-            Bytes,
-            "TVM T15: SyncStreamFromTo does nothing",
-        ),
-        row(D::WaitsOneShort, P::Queues, race, ""),
-        row(
-            D::SubmittedIsComplete,
-            P::Staging,
-            host,
-            "TVM T1: the pool is reset after commit, without a wait",
-        ),
-        row(
-            D::SubmittedIsComplete,
-            P::Staging,
-            Bytes,
-            "TVM T1: the pool is reset after commit, without a wait",
-        ),
-        row(
-            D::AnyWaitCompletesAll,
-            P::Staging,
-            host,
-            "TVM T2: synchronising any stream resets the pool",
-        ),
-        row(D::OneTooMany, P::Staging, host, "cubecl #901"),
-        row(
-            D::SubmittedIsComplete,
-            P::Free,
-            in_use,
-            "TVM T4: committed work does not count as pending",
-        ),
-        row(
-            D::OtherQueuesAreComplete,
-            P::Free,
-            in_use,
-            "TVM T3, V3: freeing looks at one stream only",
-        ),
-        row(
-            D::OneTooMany,
-            P::Free,
-            in_use,
-            "MLX #3461, #3347: use after free",
-        ),
-        row(
-            D::SubmittedIsComplete,
-            P::Reuse,
-            race,
-            "MLX #3868: freed memory reused while it is read",
-        ),
-        row(
-            D::SubmittedIsComplete,
-            P::Reuse,
-            Bytes,
-            "MLX #3868: freed memory reused while it is read",
-        ),
-        row(
-            D::SubmittedIsComplete,
-            P::Direct,
-            host,
-            "TVM T6: a direct write does not wait for readers",
-        ),
-        row(
-            D::NoHostWait,
-            P::Direct,
-            host,
-            "TVM T5: readback of shared memory without a wait",
-        ),
-        row(
-            D::NoHostWait,
-            P::All,
-            Bytes,
-            "TVM T5, candle #3595: readback without a wait",
-        ),
-        row(
-            D::NoHostReads,
-            P::All,
-            Broken(Rule::HostUnseen),
-            "TVM V4: no barrier from transfer to host",
-        ),
-        row(
-            D::NoHostReads,
-            P::All,
-            Bytes,
-            "TVM V4: no barrier from transfer to host",
-        ),
-        row(
-            D::OneUniformBlock,
-            P::All,
-            Bytes,
-            "TVM V1: one uniform buffer for all launches",
-        ),
-        row(
-            D::LastScalars,
-            P::All,
-            Bytes,
-            "TVM V1: one uniform buffer for all launches",
-        ),
-        row(
-            D::SubmittedIsComplete,
-            P::Pipelines,
-            in_use,
-            "TVM V7: pipelines destroyed while they run",
-        ),
-    ]
-}
+const RACE: Sign = Sign::Broken(Rule::Race);
+const HOST: Sign = Sign::Broken(Rule::HostRace);
+const HOST_UNSEEN: Sign = Sign::Broken(Rule::HostUnseen);
+const IN_USE: Sign = Sign::Broken(Rule::InUse);
+
+const ROWS: [Row; 30] = [
+    row(Defect::NoBarrier(0), Provoke::OneQueue, RACE, ""),
+    row(Defect::NoBarrier(7), Provoke::OneQueue, RACE, ""),
+    row(Defect::NoBarrier(20), Provoke::OneQueue, RACE, ""),
+    row(Defect::NoBarrier(0), Provoke::OneQueue, Sign::Bytes, ""),
+    row(
+        Defect::NoWriteAfterRead,
+        Provoke::OneQueue,
+        RACE,
+        "MLX: write after read across encoders",
+    ),
+    row(
+        Defect::BarrierBeforeComputeOnly,
+        Provoke::OneQueue,
+        RACE,
+        "",
+    ),
+    row(Defect::BarrierAfterComputeOnly, Provoke::OneQueue, RACE, ""),
+    row(
+        Defect::NoOpening,
+        Provoke::OneQueue,
+        RACE,
+        "candle: an encoder's fence lost",
+    ),
+    row(
+        Defect::NoOpening,
+        Provoke::OneQueue,
+        Sign::Bytes,
+        "candle: an encoder's fence lost",
+    ),
+    row(
+        Defect::OpeningBeforeTransferOnly,
+        Provoke::OneQueue,
+        RACE,
+        "",
+    ),
+    row(
+        Defect::NoWaits,
+        Provoke::Queues,
+        RACE,
+        "TVM T15: SyncStreamFromTo does nothing",
+    ),
+    row(
+        Defect::NoWaits,
+        Provoke::Queues,
+        Sign::Bytes,
+        "TVM T15: SyncStreamFromTo does nothing",
+    ),
+    row(Defect::WaitsOneShort, Provoke::Queues, RACE, ""),
+    row(
+        Defect::SubmittedIsComplete,
+        Provoke::Staging,
+        HOST,
+        "TVM T1: the pool is reset after commit, without a wait",
+    ),
+    row(
+        Defect::SubmittedIsComplete,
+        Provoke::Staging,
+        Sign::Bytes,
+        "TVM T1: the pool is reset after commit, without a wait",
+    ),
+    row(
+        Defect::AnyWaitCompletesAll,
+        Provoke::Staging,
+        HOST,
+        "TVM T2: synchronising any stream resets the pool",
+    ),
+    row(Defect::OneTooMany, Provoke::Staging, HOST, "cubecl #901"),
+    row(
+        Defect::SubmittedIsComplete,
+        Provoke::Free,
+        IN_USE,
+        "TVM T4: committed work does not count as pending",
+    ),
+    row(
+        Defect::OtherQueuesAreComplete,
+        Provoke::Free,
+        IN_USE,
+        "TVM T3, V3: freeing looks at one stream only",
+    ),
+    row(
+        Defect::OneTooMany,
+        Provoke::Free,
+        IN_USE,
+        "MLX #3461, #3347: use after free",
+    ),
+    row(
+        Defect::SubmittedIsComplete,
+        Provoke::Reuse,
+        RACE,
+        "MLX #3868: freed memory reused while it is read",
+    ),
+    row(
+        Defect::SubmittedIsComplete,
+        Provoke::Reuse,
+        Sign::Bytes,
+        "MLX #3868: freed memory reused while it is read",
+    ),
+    row(
+        Defect::SubmittedIsComplete,
+        Provoke::Direct,
+        HOST,
+        "TVM T6: a direct write does not wait for readers",
+    ),
+    row(
+        Defect::NoHostWait,
+        Provoke::Direct,
+        HOST,
+        "TVM T5: readback of shared memory without a wait",
+    ),
+    row(
+        Defect::NoHostWait,
+        Provoke::All,
+        Sign::Bytes,
+        "TVM T5, candle #3595: readback without a wait",
+    ),
+    row(
+        Defect::NoHostReads,
+        Provoke::All,
+        HOST_UNSEEN,
+        "TVM V4: no barrier from transfer to host",
+    ),
+    row(
+        Defect::NoHostReads,
+        Provoke::All,
+        Sign::Bytes,
+        "TVM V4: no barrier from transfer to host",
+    ),
+    row(
+        Defect::OneUniformBlock,
+        Provoke::All,
+        Sign::Bytes,
+        "TVM V1: one uniform buffer for all launches",
+    ),
+    row(
+        Defect::LastScalars,
+        Provoke::All,
+        Sign::Bytes,
+        "TVM V1: one uniform buffer for all launches",
+    ),
+    row(
+        Defect::SubmittedIsComplete,
+        Provoke::Pipelines,
+        IN_USE,
+        "TVM V7: pipelines destroyed while they run",
+    ),
+];
 
 #[test]
 fn every_planted_defect_is_caught() {
     let mut missed = Vec::new();
-    for row in rows() {
+    for row in &ROWS {
         let words = format!(
             "{:?} {:?} {:?} {}",
             row.defect, row.provoke, row.sign, row.shipped
         );
-        match (0..SEEDS).find(|seed| shows(&row, *seed)) {
+        match (0..SEEDS).find(|seed| shows(row, *seed)) {
             Some(seed) => eprintln!("seed {seed:2}: {words}"),
             None => missed.push(words),
         }
