@@ -40,7 +40,7 @@ impl State {
         }
     }
 
-    /// Records a command that [`Shared::ready`] has made room for; returns the value of its ticket.
+    /// Records a command that `Shared::ready` has made room for; returns the value of its ticket.
     pub(crate) fn record(
         &mut self,
         queue: u32,

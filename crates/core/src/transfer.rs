@@ -53,7 +53,7 @@ impl<D: Device> Download<D> {
         self.bytes
     }
 
-    /// Whether [`Self::wait`] would return at once. Never waits and never submits.
+    /// Whether [`Self::wait_into`] would return at once. Never waits and never submits.
     ///
     /// # Errors
     /// [`Error::Lost`].

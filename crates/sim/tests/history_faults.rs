@@ -87,6 +87,36 @@ fn no_result_rests_on_another_queues_failure() {
     }
 }
 
+/// The same, when all that the reading stream has asked about is complete and well.
+#[test]
+fn no_idle_buffer_hides_another_queues_failure() {
+    let mut reached = 0;
+    for seed in 0..60 {
+        let sim = Sim::with(seed, Setup::unified());
+        let context = Context::new(sim.clone(), Limits::default());
+        let [mut first, mut second] = [0, 1].map(|_| context.stream(Policy::UntilSync).unwrap());
+        let (x, y) = (buffer(&context), buffer(&context));
+        sim.arm(fails(0, 1));
+        first.fill(&x, 0, 64, &[1]).unwrap();
+        second.copy(&x, 0, &y, 0, 64).unwrap();
+        second.flush().unwrap();
+        let status = loop {
+            match second.query() {
+                Ok(Status::InFlight) => {}
+                other => break other,
+            }
+        };
+        if status.is_err() {
+            // The device has told of it early, as it may.
+            continue;
+        }
+        reached += 1;
+        let got = read(&mut second, &y);
+        assert!(matches!(got, Err(Error::Failed(_))), "seed {seed}: {got:?}");
+    }
+    assert!(reached > 5, "{reached}");
+}
+
 /// The stream learns of the failure only when it asks whether the buffer may be read in place.
 #[test]
 fn what_is_read_in_place_is_not_what_a_failure_left() {
