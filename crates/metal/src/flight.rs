@@ -149,7 +149,8 @@ impl Timeline {
                 flights.idle.push(flight);
             }
         }
-        // Other queues may wait on the GPU for a command buffer that failed and did not signal. Theirs is the right to go on: what they read is known to be bad.
+        // Other queues may wait on the GPU for a command buffer that failed and did not signal. They go on: what they read is known to be bad. A value below the
+        // event's own changes nothing (Metal, "signaledValue"), so that a signal by the GPU meanwhile is not undone.
         let completed = self.completed.load(Ordering::Acquire);
         if flights.failed && self.event.signaledValue() < completed {
             self.event.setSignaledValue(completed);

@@ -207,7 +207,7 @@ impl Device for MetalDevice {
         autoreleasepool(|_| self.parts.memory.free(id, self.abandons()));
     }
 
-    fn memory_available(&self) -> Option<u64> {
+    fn memory_available(&self, _kind: MemoryKind) -> Option<u64> {
         autoreleasepool(|_| Some(self.parts.memory.available(&self.parts.device)))
     }
 

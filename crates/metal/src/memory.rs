@@ -91,7 +91,7 @@ impl Memory {
             residency,
             unified: support.unified,
             budget: support.budget(options),
-            bytes_max: support.buffer_bytes_max,
+            bytes_max: support.capabilities(options).allocation_bytes_max,
             allocations_max: support.allocations_max(),
         }
     }
