@@ -50,9 +50,21 @@ pub(crate) struct Order {
     ran: Stages,
     /// Whether a barrier asks the next command of the open encoder to wait for that.
     barrier: bool,
+    /// Kinds whose encoders of earlier batches this batch does not come after.
+    loose: Waits,
 }
 
 impl Order {
+    /// A batch begins.
+    pub(crate) fn begin(&mut self) {
+        self.loose = self.updated;
+    }
+
+    /// Whether something of an earlier batch may still run when this batch has. Its signal, which stands for all that came before, must then wait for the last one's.
+    pub(crate) fn is_loose(&self) -> bool {
+        self.loose != Waits::default()
+    }
+
     /// Notes a barrier. What it takes is done before the next command that it is for.
     pub(crate) fn barrier(&mut self, it: Barrier) {
         if it.after.is_empty() {
@@ -114,17 +126,21 @@ impl Order {
         match kind {
             Kind::Compute => {
                 waits.compute = self.updated.compute;
+                self.loose.compute = false;
                 if std::mem::take(&mut self.compute_waits) {
                     waits.blit = self.updated.blit;
                     self.unseen_by_compute = Stages::NONE;
                 }
+                self.loose.blit &= !self.unseen_by_compute.is_empty();
             }
             Kind::Blit => {
                 waits.blit = self.updated.blit;
+                self.loose.blit = false;
                 if std::mem::take(&mut self.blit_waits) {
                     waits.compute = self.updated.compute;
                     self.unseen_by_blit = Stages::NONE;
                 }
+                self.loose.compute &= !self.unseen_by_blit.is_empty();
             }
         }
         Step::Open(waits)
@@ -156,6 +172,7 @@ mod tests {
                 'b' => (Kind::Blit, Stages::TRANSFER),
                 ';' => {
                     order.close();
+                    order.begin();
                     continue;
                 }
                 barrier => {
@@ -226,6 +243,30 @@ mod tests {
         check("k;acb", "( (k");
     }
 
+    /// Core's batches open with a barrier for all that ran, so that their signals have nothing to wait for.
+    #[test]
+    fn a_batch_that_opens_with_a_barrier_signals_without_a_wait() {
+        for batches in ["k;ak", "kb;ak", "kb;ab", "kb;ak;ab;ab;ak", "tbk;akbk;ab"] {
+            let mut machine = Machine::default();
+            for (index, letter) in batches.chars().enumerate() {
+                let _ = match letter {
+                    ';' => machine.signal(),
+                    'a' => {
+                        machine.order.barrier(Barrier {
+                            before: Stages::ALL,
+                            after: Stages::ALL,
+                        });
+                        0
+                    }
+                    'b' => machine.run(index, Kind::Blit, Stages::TRANSFER),
+                    _ => machine.run(index, Kind::Compute, Stages::COMPUTE),
+                };
+            }
+            machine.end();
+            assert!(!machine.order.is_loose(), "{batches}");
+        }
+    }
+
     #[test]
     fn a_wait_is_not_repeated() {
         check("bakbk;ak", "( (b (b (k (kb");
@@ -243,6 +284,9 @@ mod tests {
         ran: u32,
         compute: u32,
         blit: u32,
+        /// What this batch's encoders come after, themselves included, and what the last batch's signal did.
+        batch: u32,
+        signal: u32,
     }
 
     impl Machine {
@@ -252,6 +296,20 @@ mod tests {
                 Some(Kind::Blit) => self.blit = self.ran,
                 None => {}
             }
+            self.batch |= self.ran;
+        }
+
+        /// Ends the batch; what has run for certain when it signals.
+        fn signal(&mut self) -> u32 {
+            self.end();
+            self.order.close();
+            if self.order.is_loose() {
+                self.batch |= self.signal;
+            }
+            self.signal = std::mem::take(&mut self.batch);
+            self.ran = 0;
+            self.order.begin();
+            self.signal
         }
 
         /// Runs command `index`; what it comes after.
@@ -281,7 +339,7 @@ mod tests {
         }
     }
 
-    /// Every program of six steps: what a barrier orders is ordered.
+    /// Every program of six steps: what a barrier orders is ordered, and a batch's signal stands for all before it.
     #[test]
     fn every_barrier_holds_in_every_program() {
         const LETTERS: [char; 8] = ['k', 't', 'b', 'c', 'a', 'x', 'y', ';'];
@@ -297,8 +355,7 @@ mod tests {
                     't' => (Kind::Compute, Stages::TRANSFER),
                     'b' => (Kind::Blit, Stages::TRANSFER),
                     ';' => {
-                        machine.end();
-                        machine.order.close();
+                        assert_eq!(machine.signal(), compute.0 | transfer.0, "a signal");
                         continue;
                     }
                     letter => {
@@ -334,6 +391,7 @@ mod tests {
                 assert_eq!(missing, 0, "{} at {index}", program.collect::<String>());
                 own.0 |= 1 << index;
             }
+            assert_eq!(machine.signal(), compute.0 | transfer.0, "the last signal");
         }
     }
 }

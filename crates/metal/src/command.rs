@@ -62,6 +62,7 @@ impl Encoder<'_> {
     /// Encodes the whole batch, with the barriers that it states.
     pub(crate) fn encode(&mut self) -> Result<(), DeviceError> {
         let batch = self.batch;
+        self.order.begin();
         self.order.barrier(batch.opening);
         for command in &batch.commands {
             match command {

@@ -213,11 +213,11 @@ impl Queues {
             let other = &self.timelines.0[ticket.queue as usize];
             buffer.encodeWaitForEvent_value(other.raw(), ticket.value);
         }
+        let before = timeline.submitted.load(Ordering::Relaxed);
         let (fences, mut order) = match &recorder.fences {
             Some(fences) => (fences.clone(), recorder.order),
             None => {
                 // What came before is waited for through the event, which the host signals for a command buffer that failed.
-                let before = timeline.submitted.load(Ordering::Relaxed);
                 if before > 0 {
                     buffer.encodeWaitForEvent_value(timeline.raw(), before);
                 }
@@ -238,6 +238,10 @@ impl Queues {
             open: Open::None,
         }
         .encode()?;
+        if order.is_loose() {
+            // Whoever waits for this ticket waits for all before it.
+            buffer.encodeWaitForEvent_value(timeline.raw(), before);
+        }
         buffer.encodeSignalEvent_value(timeline.raw(), value);
         flight.value = value;
         flight.waits.extend_from_slice(&batch.waits);
