@@ -29,9 +29,12 @@ pub(crate) fn document(counters: &Counters) -> Value {
         "stalls": counters.stalls,
         "in_flight_peak": counters.in_flight_peak,
         "commands_peak": counters.commands_peak,
+        "batch_bytes_peak": counters.batch_bytes_peak,
+        "inline_peak": counters.inline_peak,
         "staging_peak": counters.staging_peak,
         "memory_bytes": counters.memory_bytes,
         "cached_bytes": counters.cached_bytes,
+        "cached_peak": counters.cached_peak,
         "memory_peak": counters.memory_peak,
         "allocations": counters.allocations,
     })

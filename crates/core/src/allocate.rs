@@ -7,7 +7,7 @@ use crate::context::{Context, Shared};
 use crate::device::{Device, DeviceError, MemoryKind};
 use crate::error::Error;
 use crate::memory::{Row, capacity};
-use crate::policy::{Cause, Limits};
+use crate::policy::Cause;
 use crate::state::State;
 
 /// Device memory that belongs to its holder. Dropping it never waits and never submits: the bytes are used again only
@@ -112,7 +112,7 @@ impl<D: Device> Context<D> {
                     self.0.state().counters.stalls += 1;
                     self.0.wait_submitted(ticket)?;
                 }
-                _ => return Err(self.0.state().out_of_memory(bytes, &self.0.limits)),
+                _ => return Err(self.0.out_of_memory(bytes, kind)),
             }
         }
     }
@@ -130,10 +130,8 @@ impl<D: Device> Shared<D> {
         if let Some(id) = self.reuse(&mut state, size, kind)? {
             return Ok(Some(id));
         }
-        let most = self.limits.memory_bytes_max;
-        let most = most.min(self.device.capabilities().memory_bytes);
-        let used = state.counters.memory_bytes + state.counters.cached_bytes;
-        let excess = used.saturating_add(size).saturating_sub(most);
+        let held = state.held(kind).saturating_add(size);
+        let excess = held.saturating_sub(self.allowed(kind));
         if excess > 0 && self.trim(&mut state, excess) < excess {
             return Ok(None);
         }
@@ -146,9 +144,11 @@ impl<D: Device> Shared<D> {
         for _ in 0..2 {
             let id = state.memory.reserve();
             // Counted before the lock is given up, so that several threads together stay inside the limit.
+            state.count_held(kind, size.cast_signed());
             state.counters.memory_bytes += size;
             drop(state);
-            let short = self.device.memory_available().is_some_and(|it| it < size);
+            let available = self.device.memory_available(kind);
+            let short = available.is_some_and(|it| it < size);
             let made = if short {
                 Err(DeviceError::OutOfMemory)
             } else {
@@ -171,6 +171,7 @@ impl<D: Device> Shared<D> {
                 }
                 Err(error) => {
                     state.memory.remove(id);
+                    state.count_held(kind, -size.cast_signed());
                     state.counters.memory_bytes -= size;
                     if error != DeviceError::OutOfMemory {
                         return Err(state.note(error));
@@ -229,11 +230,32 @@ impl<D: Device> Shared<D> {
             pick
         });
         for id in gone {
-            state.memory.remove(id);
+            if let Some(row) = state.memory.remove(id) {
+                state.count_held(row.kind, -row.capacity.cast_signed());
+            }
             self.device.free(id);
         }
         state.counters.cached_bytes -= freed;
         freed
+    }
+
+    /// Bytes that may be held, in use and cached, on the side of `kind`.
+    fn allowed(&self, kind: MemoryKind) -> u64 {
+        match kind {
+            MemoryKind::Device => {
+                let device = self.device.capabilities().memory_bytes;
+                self.limits.memory_bytes_max.min(device)
+            }
+            MemoryKind::Upload | MemoryKind::Readback => self.limits.host_bytes_max,
+        }
+    }
+
+    pub(crate) fn out_of_memory(&self, requested: u64, kind: MemoryKind) -> Error {
+        Error::OutOfMemory {
+            requested,
+            in_use: self.state().held(kind),
+            allowed: self.allowed(kind),
+        }
     }
 }
 
@@ -245,6 +267,8 @@ impl State {
             self.memory.cache(id);
             self.counters.memory_bytes -= capacity;
             self.counters.cached_bytes += capacity;
+            let cached = self.counters.cached_bytes;
+            self.counters.cached_peak = self.counters.cached_peak.max(cached);
         }
     }
 
@@ -269,12 +293,20 @@ impl State {
             .map(|(queue, value)| Ticket { queue, value })
     }
 
-    pub(crate) fn out_of_memory(&self, requested: u64, limits: &Limits) -> Error {
-        Error::OutOfMemory {
-            requested,
-            in_use: self.counters.memory_bytes,
-            allowed: limits.memory_bytes_max,
+    /// Bytes held, in use and cached, on the side of `kind`: the device's, or the host's.
+    fn held(&self, kind: MemoryKind) -> u64 {
+        match kind {
+            MemoryKind::Device => self.device_bytes,
+            MemoryKind::Upload | MemoryKind::Readback => self.host_bytes,
         }
+    }
+
+    fn count_held(&mut self, kind: MemoryKind, change: i64) {
+        let held = match kind {
+            MemoryKind::Device => &mut self.device_bytes,
+            MemoryKind::Upload | MemoryKind::Readback => &mut self.host_bytes,
+        };
+        *held = held.saturating_add_signed(change);
     }
 
     fn note_memory_peak(&mut self) {

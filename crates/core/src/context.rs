@@ -52,19 +52,15 @@ pub(crate) struct Slot {
     taken: Option<(u64, Batch)>,
 }
 
-impl Slot {
-    pub(crate) fn is_taken(&self) -> bool {
-        self.taken.is_some()
-    }
-}
-
 impl<D: Device> Context<D> {
     /// Takes a device into use.
     pub fn new(device: D, limits: Limits) -> Self {
         let limits = Limits {
-            commands_max: limits.commands_max.max(1),
+            // A batch's arenas are indexed with 32 bits.
+            commands_max: limits.commands_max.clamp(1, 1 << 20),
+            inline_bytes_max: limits.inline_bytes_max.min(1 << 30),
             in_flight_max: limits.in_flight_max.max(1),
-            staging_bytes: limits.staging_bytes.max(1 << 12).next_multiple_of(1 << 8),
+            staging_bytes: staging_bytes(limits.staging_bytes, device.capabilities()),
             ..limits
         };
         let queues = device.capabilities().queues.max(1);
@@ -75,6 +71,8 @@ impl<D: Device> Context<D> {
             memory: Memory::default(),
             pipelines: Pipelines::default(),
             counters: Counters::default(),
+            device_bytes: 0,
+            host_bytes: 0,
             lost: None,
             faults: 0,
             fault: None,
@@ -131,15 +129,18 @@ impl<D: Device> Shared<D> {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Submits until `value` of `queue` is with the device.
+    /// Submits until `value` of `queue` is with the device. Never waits for the device: room was made before the batch was begun.
     pub(crate) fn submit(&self, queue: u32, value: u64, cause: Cause) -> Result<(), Error> {
-        if value <= self.state().lane(queue).submitted {
+        let mut state = self.state();
+        state.check_lost()?;
+        if value <= state.lane(queue).submitted {
             return Ok(());
         }
+        drop(state);
         let mut slot = self.slot(queue);
         loop {
-            self.make_room(queue)?;
-            let mut state = self.state();
+            state = self.state();
+            state.check_lost()?;
             let lane = state.lane_mut(queue);
             if value <= lane.submitted || !take(lane, &mut slot) {
                 return Ok(());
@@ -150,28 +151,20 @@ impl<D: Device> Shared<D> {
         }
     }
 
-    /// Waits until fewer batches of `queue` are in flight than allowed. The caller holds the queue's slot, so that none is added.
+    /// Waits until another batch may be begun on `queue`: for the oldest in flight, or until one that is being submitted, or was kept for want of memory, has been.
     pub(crate) fn make_room(&self, queue: u32) -> Result<(), Error> {
-        loop {
-            let mut state = self.state();
-            state.check_lost()?;
-            if state.lane(queue).in_flight.len() < self.limits.in_flight_max as usize {
-                return Ok(());
-            }
-            self.poll(&mut state, queue)?;
-            let lane = state.lane(queue);
-            let Some((oldest, _)) = lane.in_flight.front() else {
-                return Ok(());
-            };
-            if lane.in_flight.len() >= self.limits.in_flight_max as usize {
-                let ticket = Ticket {
-                    queue,
-                    value: *oldest,
-                };
-                state.counters.stalls += 1;
-                drop(state);
-                self.wait_submitted(ticket)?;
-            }
+        let mut state = self.state();
+        self.poll(&mut state, queue)?;
+        let lane = state.lane(queue);
+        if lane.has_room(&self.limits) {
+            return Ok(());
+        }
+        let (oldest, taken) = (lane.in_flight.front().map(|(it, _)| *it), lane.taken);
+        state.counters.stalls += 1;
+        drop(state);
+        match oldest {
+            Some(value) => self.wait_submitted(Ticket { queue, value }),
+            None => self.submit(queue, taken, Cause::Limit),
         }
     }
 
@@ -197,20 +190,27 @@ impl<D: Device> Shared<D> {
         cause: Cause,
         result: Result<(), DeviceError>,
     ) -> Result<(), Error> {
-        if let Err(error) = result {
-            if matches!(error, DeviceError::Lost { .. }) {
+        match result {
+            Ok(()) => {}
+            Err(DeviceError::OutOfMemory) => return Err(Error::SubmissionOutOfMemory),
+            Err(error) => {
                 // It may be what the device was lost over: it is named with those in flight.
                 state.lane_mut(queue).in_flight.extend(slot.taken.take());
+                // A device that cannot take a batch, and not for want of memory, breaks its contract. Its queue could never go on.
+                let detail = match error {
+                    DeviceError::Lost { detail } => detail,
+                    other => format!("a submission was refused: {other}"),
+                };
+                return Err(state.note(DeviceError::Lost { detail }));
             }
-            return Err(state.note(error));
         }
         if let Some((value, batch)) = slot.taken.take() {
             let lane = state.lane_mut(queue);
-            let commands = lane.commands_last;
+            let pending = lane.pending_last;
             lane.submitted = value;
             lane.in_flight.push_back((value, batch));
             let in_flight = lane.in_flight.len();
-            state.counters.submitted(cause, commands, in_flight);
+            state.counters.submitted(cause, pending, in_flight);
         }
         Ok(())
     }
@@ -232,11 +232,15 @@ impl<D: Device> Shared<D> {
         }
     }
 
-    /// Waits for a ticket, and submits its batch first if that is still held back.
-    pub(crate) fn wait(&self, ticket: Ticket) -> Result<(), Error> {
-        self.submit(ticket.queue, ticket.value, Cause::Wait)?;
+    /// Waits for tickets, and submits their batches first if they are still held back.
+    pub(crate) fn wait(&self, tickets: impl Iterator<Item = Ticket> + Clone) -> Result<(), Error> {
+        for ticket in tickets.clone() {
+            self.submit(ticket.queue, ticket.value, Cause::Wait)?;
+        }
         self.state().counters.syncs += 1;
-        self.wait_submitted(ticket)?;
+        for ticket in tickets {
+            self.wait_submitted(ticket)?;
+        }
         self.poll_busy(&mut self.state())
     }
 
@@ -251,31 +255,24 @@ impl<D: Device> Shared<D> {
         Ok(())
     }
 
-    /// Waits for a ticket that has been submitted.
+    /// Waits for a ticket that has been submitted, for as long as its queue, or one that it waits for, gets on.
     pub(crate) fn wait_submitted(&self, ticket: Ticket) -> Result<(), Error> {
         let mut progress = None;
         loop {
-            {
-                let mut state = self.state();
-                state.check_lost()?;
-                if ticket.value <= state.lane(ticket.queue).completed {
-                    return Ok(());
-                }
-                if progress.is_some() {
-                    let queues = state.lanes.len();
-                    for queue in 0..queues {
-                        self.poll(&mut state, queue as u32)?;
-                    }
-                    if ticket.value <= state.lane(ticket.queue).completed {
-                        return Ok(());
-                    }
-                }
-                let now: u64 = state.lanes.iter().map(|it| it.completed).sum();
-                if progress == Some(now) {
-                    return Err(state.stalled(ticket));
-                }
-                progress = Some(now);
+            let mut state = self.state();
+            state.check_lost()?;
+            if progress.is_some() {
+                self.poll_busy(&mut state)?;
             }
+            if ticket.value <= state.lane(ticket.queue).completed {
+                return Ok(());
+            }
+            let now = state.progress(ticket.queue);
+            if progress == Some(now) {
+                return Err(state.stalled(ticket));
+            }
+            progress = Some(now);
+            drop(state);
             match self.device.wait(ticket, self.limits.wait_ns) {
                 Ok(true) => {
                     let mut state = self.state();
@@ -295,7 +292,7 @@ impl<D: Device> Shared<D> {
     }
 
     /// Cuts the batch if the policy says so, after a command was recorded. The command *is* recorded: that a submission finds no memory is reported by whatever
-    /// needs it next, and that the device stands still by the next command, which is then not recorded.
+    /// needs it next.
     pub(crate) fn after(
         &self,
         mut state: MutexGuard<'_, State>,
@@ -314,10 +311,6 @@ impl<D: Device> Shared<D> {
         drop(state);
         match self.submit(queue, value, cause) {
             Err(Error::SubmissionOutOfMemory) => Ok(()),
-            Err(error @ Error::Stalled { .. }) => {
-                self.state().lane_mut(queue).stall = Some(error);
-                Ok(())
-            }
             other => other,
         }
     }
@@ -373,6 +366,12 @@ impl<D: Device> Drop for Shared<D> {
         }
         self.trim(&mut state, u64::MAX);
     }
+}
+
+/// Size of a staging ring: what was asked for, as far as one allocation may go, in whole pieces of the largest alignment.
+fn staging_bytes(wanted: u64, device: &Capabilities) -> u64 {
+    let most = device.allocation_bytes_max.min(1 << 40);
+    wanted.min(most).max(1 << 12) & !0xff
 }
 
 /// Moves the pending batch into the slot, unless one is still there. False if there is nothing to submit.

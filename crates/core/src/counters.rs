@@ -1,6 +1,6 @@
 //! What a context has done, and how near it came to its limits.
 
-use crate::policy::Cause;
+use crate::policy::{Cause, Pending};
 
 /// Counts since the context was made or the counters were last reset. Peaks start again from what is current.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,12 +42,18 @@ pub struct Counters {
     pub in_flight_peak: u64,
     /// Most commands in one batch, barriers not counted.
     pub commands_peak: u64,
+    /// Most bytes touched by one batch.
+    pub batch_bytes_peak: u64,
+    /// Most bytes of small uploads and scalars in one batch.
+    pub inline_peak: u64,
     /// Most staging bytes of one queue in use.
     pub staging_peak: u64,
     /// Memory in use now.
     pub memory_bytes: u64,
     /// Memory freed and kept for reuse now.
     pub cached_bytes: u64,
+    /// Most memory kept for reuse.
+    pub cached_peak: u64,
     /// Most memory in use and cached together.
     pub memory_peak: u64,
     /// Allocations made by the backend, not served from freed memory.
@@ -55,7 +61,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn submitted(&mut self, cause: Cause, commands: u32, in_flight: usize) {
+    pub(crate) fn submitted(&mut self, cause: Cause, batch: Pending, in_flight: usize) {
         self.submissions += 1;
         if let Some(position) = Cause::ALL.iter().position(|it| *it == cause) {
             self.submissions_by_cause[position] += 1;
@@ -63,7 +69,9 @@ impl Counters {
         if cause == Cause::Flush {
             self.flushes += 1;
         }
-        self.commands_peak = self.commands_peak.max(commands.into());
+        self.commands_peak = self.commands_peak.max(batch.commands.into());
+        self.batch_bytes_peak = self.batch_bytes_peak.max(batch.bytes);
+        self.inline_peak = self.inline_peak.max(batch.inline_bytes);
         self.in_flight_peak = self.in_flight_peak.max(in_flight as u64);
     }
 
@@ -72,6 +80,7 @@ impl Counters {
         *self = Self {
             memory_bytes: self.memory_bytes,
             cached_bytes: self.cached_bytes,
+            cached_peak: self.cached_bytes,
             memory_peak: self.memory_bytes + self.cached_bytes,
             ..Self::default()
         };

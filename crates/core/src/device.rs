@@ -126,7 +126,8 @@ impl std::error::Error for DeviceError {}
 ///
 /// # Order
 /// Batches of one queue take effect in the order of their tickets, whose values only grow (they may skip). A batch's opening barrier
-/// makes it see what earlier batches of its queue wrote; its `waits` make it see everything that those tickets' batches wrote.
+/// makes it see what earlier batches of its queue wrote; its `waits` make it see everything that those tickets' batches, and all before them on their
+/// queues, wrote.
 /// Within a batch, commands between two barriers may run in any order and at the same time.
 /// What the host wrote before `submit` is visible to the batch. If a batch says `host_reads`, the host sees its writes
 /// once its ticket is complete.
@@ -141,7 +142,8 @@ impl std::error::Error for DeviceError {}
 ///
 /// # Errors
 /// After [`DeviceError::Lost`] every call except `free` and `destroy_pipeline` fails with it. No method panics on what a
-/// driver does. [`DeviceError::Failed`] is returned by `completed` or `wait`, once for each failed submission.
+/// driver does. [`DeviceError::Failed`] is returned by `completed` or `wait`, of any queue, once for each failed submission. What `submit` returns besides
+/// `OutOfMemory` loses the device: core could not go on.
 pub trait Device: Send + Sync + 'static {
     /// What the device is and can do. Constant.
     fn capabilities(&self) -> &Capabilities;
@@ -160,8 +162,9 @@ pub trait Device: Send + Sync + 'static {
     /// Gives allocation `id` back.
     fn free(&self, id: MemoryId);
 
-    /// Device memory, in bytes, that the system would still let this process allocate, if it says so.
-    fn memory_available(&self) -> Option<u64>;
+    /// Bytes of this kind of memory that could still be allocated, if the system says so: what it would still give to this process, and what is free in blocks that
+    /// the backend holds already.
+    fn memory_available(&self, kind: MemoryKind) -> Option<u64>;
 
     /// Copies `data` into a host-visible allocation, visible to batches submitted from now on. Core has made sure that
     /// no submitted batch touches these bytes and that they lie inside.

@@ -91,8 +91,6 @@ pub enum Error {
         /// What is wrong with it.
         problem: LaunchProblem,
     },
-    /// An operation that a capture or another state does not allow.
-    Unsupported(&'static str),
 }
 
 /// What a failure may be blamed on.
@@ -286,8 +284,11 @@ impl fmt::Display for Error {
             } => write!(
                 f,
                 "the device made no progress within the wait limit: queue {queue} stands at {completed}, \
-                 waited for {value}; kernels that may still run: {}",
-                kernels.join(", ")
+                 waited for {value}; make launches or batches smaller, or the limit longer; kernels that may still run: {}",
+                match kernels.as_slice() {
+                    [] => "none, only copies".to_owned(),
+                    kernels => kernels.join(", "),
+                }
             ),
             Self::Refused(detail) => f.write_str(detail),
             Self::ForeignDevice { what } => {
@@ -312,7 +313,6 @@ impl fmt::Display for Error {
             }
             Self::OverlappingCopy => f.write_str("the source and target of a copy share bytes"),
             Self::Launch { kernel, problem } => write!(f, "kernel `{kernel}`: {problem}"),
-            Self::Unsupported(what) => f.write_str(what),
         }
     }
 }

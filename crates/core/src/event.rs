@@ -11,14 +11,15 @@ use crate::error::Error;
 /// A point in a stream's work. Clones are handles to the same event, for any thread. An event never recorded is complete, as in CUDA.
 pub struct Event<D: Device> {
     context: Context<D>,
-    ticket: Arc<Mutex<Option<Ticket>>>,
+    /// What must be complete: one ticket a queue. Empty until it is recorded.
+    tickets: Arc<Mutex<Vec<Ticket>>>,
 }
 
 impl<D: Device> Clone for Event<D> {
     fn clone(&self) -> Self {
         Self {
             context: self.context.clone(),
-            ticket: Arc::clone(&self.ticket),
+            tickets: Arc::clone(&self.tickets),
         }
     }
 }
@@ -26,7 +27,7 @@ impl<D: Device> Clone for Event<D> {
 impl<D: Device> fmt::Debug for Event<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event")
-            .field("ticket", &self.ticket())
+            .field("tickets", &self.tickets())
             .finish_non_exhaustive()
     }
 }
@@ -36,7 +37,7 @@ impl<D: Device> Context<D> {
     pub fn event(&self) -> Event<D> {
         Event {
             context: self.clone(),
-            ticket: Arc::default(),
+            tickets: Arc::default(),
         }
     }
 }
@@ -47,16 +48,9 @@ impl<D: Device> Event<D> {
     /// # Errors
     /// [`Error::Lost`].
     pub fn is_complete(&self) -> Result<bool, Error> {
-        let Some(ticket) = self.ticket() else {
-            return Ok(true);
-        };
         let shared = &self.context.0;
         let mut state = shared.state();
-        if ticket.value <= state.lane(ticket.queue).completed {
-            return Ok(true);
-        }
-        shared.poll(&mut state, ticket.queue)?;
-        Ok(ticket.value <= state.lane(ticket.queue).completed)
+        state.all_complete(shared, self.tickets().into_iter())
     }
 
     /// Waits until the work that it marks is complete, and submits it first if it is still held back.
@@ -64,21 +58,19 @@ impl<D: Device> Event<D> {
     /// # Errors
     /// [`Error::Stalled`] if the device makes no progress; [`Error::SubmissionOutOfMemory`]; [`Error::Lost`].
     pub fn synchronize(&self) -> Result<(), Error> {
-        match self.ticket() {
-            Some(ticket) => self.context.0.wait(ticket),
-            None => Ok(()),
-        }
+        self.context.0.wait(self.tickets().into_iter())
     }
 
     pub(crate) fn context(&self) -> &Context<D> {
         &self.context
     }
 
-    pub(crate) fn ticket(&self) -> Option<Ticket> {
-        *self.ticket.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn tickets(&self) -> Vec<Ticket> {
+        let tickets = self.tickets.lock();
+        tickets.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn set(&self, ticket: Ticket) {
-        *self.ticket.lock().unwrap_or_else(PoisonError::into_inner) = Some(ticket);
+    pub(crate) fn set(&self, tickets: Vec<Ticket>) {
+        *self.tickets.lock().unwrap_or_else(PoisonError::into_inner) = tickets;
     }
 }

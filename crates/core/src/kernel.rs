@@ -148,7 +148,7 @@ pub struct MetalSizes {
     pub regions: Vec<u32>,
 }
 
-/// Runs one workgroup: its position in the grid, the bound buffers' bytes in order, and the scalars.
+/// Runs one workgroup: its position in the grid, the bound buffers' bytes in order, and the scalars (also those that a device would read from a uniform block).
 pub type HostFunction = dyn Fn([u32; 3], &mut [&mut [u8]], &[u8]) + Send + Sync;
 
 /// A kernel written in Rust, for the simulated device.

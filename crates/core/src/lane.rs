@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 
 use crate::batch::Batch;
 use crate::command::{MemoryId, Stages};
-use crate::error::Error;
 use crate::hazard::Hazards;
-use crate::policy::{InFlight, Pending};
+use crate::policy::{InFlight, Limits, Pending};
 use crate::ring::Ring;
 
 /// A queue. Streams that share it record into the same pending batch, in the order of their calls, so that the ticket of recorded
@@ -23,8 +22,8 @@ pub(crate) struct Lane {
     pub(crate) submitted: u64,
     /// Value known to be complete.
     pub(crate) completed: u64,
-    /// Commands of the batch taken last, barriers not counted.
-    pub(crate) commands_last: u32,
+    /// What the batch taken last held.
+    pub(crate) pending_last: Pending,
     /// Stages that any batch so far ran in.
     pub(crate) ran: Stages,
     /// Submitted batches, kept to name their kernels after a fault and to use their memory again.
@@ -34,8 +33,6 @@ pub(crate) struct Lane {
     pub(crate) ring_memory: Option<MemoryId>,
     /// For each queue, the highest ticket that a batch of this queue has waited for.
     pub(crate) seen: Vec<u64>,
-    /// A stall met after a command had been recorded, for the next one to report.
-    pub(crate) stall: Option<Error>,
     /// Streams that use this queue.
     pub(crate) streams: u32,
 }
@@ -49,14 +46,13 @@ impl Lane {
             taken: 0,
             submitted: 0,
             completed: 0,
-            commands_last: 0,
+            pending_last: Pending::default(),
             ran: Stages::NONE,
             in_flight: VecDeque::new(),
             spare: Vec::new(),
             ring: Ring::new(staging_bytes),
             ring_memory: None,
             seen: vec![0; queues as usize],
-            stall: None,
             streams: 0,
         }
     }
@@ -71,10 +67,16 @@ impl Lane {
         self.taken + u64::from(!self.batch.is_empty())
     }
 
+    /// Whether a batch may be begun, or goes on. What is on its way to the device counts as in flight.
+    pub(crate) fn has_room(&self, limits: &Limits) -> bool {
+        let going = self.in_flight.len() as u64 + self.taken - self.submitted;
+        !self.batch.is_empty() || going < u64::from(limits.in_flight_max)
+    }
+
     pub(crate) fn in_flight(&self) -> InFlight {
         InFlight {
             batches: u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX),
-            commands_last: self.commands_last,
+            commands_last: self.pending_last.commands,
         }
     }
 
@@ -89,7 +91,7 @@ impl Lane {
         }
         self.ran = self.ran.union(stages);
         self.hazards.reset();
-        self.commands_last = self.pending.commands;
+        self.pending_last = self.pending;
         self.pending = Pending::default();
         self.taken += 1;
         (self.taken, batch)

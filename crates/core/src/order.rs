@@ -18,16 +18,14 @@ impl<D: Device> Shared<D> {
         accesses: impl Iterator<Item = (Region, bool)> + Clone,
     ) -> Result<MutexGuard<'_, State>, Error> {
         loop {
-            let mut state = self.state();
+            let state = self.state();
             state.check_lost()?;
-            if let Some(stall) = state.lane_mut(queue).stall.take() {
-                let before = state.lane(queue).completed;
-                self.poll(&mut state, queue)?;
-                if state.lane(queue).completed == before {
-                    return Err(stall);
-                }
-            }
             let lane = state.lane(queue);
+            if !lane.has_room(&self.limits) {
+                drop(state);
+                self.make_room(queue)?;
+                continue;
+            }
             let full = decide(
                 Policy::UntilSync,
                 lane.pending,
@@ -56,7 +54,7 @@ impl<D: Device> Shared<D> {
     }
 
     /// Makes `queue` wait for what other queues did to the same memory. Rare, so it simply holds every lock: what is decided stays true until it is recorded,
-    /// and two threads that need each other's batches cannot block one another. `None` if another thread has done it meanwhile, and perhaps filled the batch.
+    /// and two threads that need each other's batches cannot block one another. `None` if the caller has to look again: another thread has done it meanwhile, or there is no room for the batch that waits.
     fn order(
         &self,
         queue: u32,
@@ -64,15 +62,6 @@ impl<D: Device> Shared<D> {
     ) -> Result<Option<MutexGuard<'_, State>>, Error> {
         let queues = self.slots.len() as u32;
         let mut slots: Vec<_> = (0..queues).map(|it| self.slot(it)).collect();
-        for (queue, slot) in (0..queues).zip(&mut slots) {
-            self.make_room(queue)?;
-            if slot.is_taken() {
-                // The device had no memory for it. It goes alone, so that one more is still within the limit.
-                let result = self.hand_over(slot, queue);
-                self.settle(&mut self.state(), slot, queue, Cause::Dependency, result)?;
-                self.make_room(queue)?;
-            }
-        }
         let mut state = self.state();
         while state.host_busy(accesses.clone()) {
             state = self
@@ -100,7 +89,7 @@ impl<D: Device> Shared<D> {
             }
             state.add_wait(queue, other, value);
         }
-        Ok(Some(state))
+        Ok(state.lane(queue).has_room(&self.limits).then_some(state))
     }
 
     /// Submits up to `value` of `queue` while all locks are held.

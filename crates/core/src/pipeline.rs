@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::command::PipelineId;
 use crate::context::{Context, Shared};
-use crate::device::{Device, DeviceError};
+use crate::device::{Device, DeviceError, MemoryKind};
 use crate::error::Error;
 use crate::kernel::{Code, Kernel};
 use crate::state::State;
@@ -103,16 +103,19 @@ impl<D: Device> Context<D> {
                 id,
                 kernel,
             }),
+            Err(DeviceError::OutOfMemory) => {
+                self.0.state().pipelines.remove(id);
+                Err(self.0.out_of_memory(0, MemoryKind::Device))
+            }
+            Err(DeviceError::Refused { detail }) => {
+                self.0.state().pipelines.remove(id);
+                let name = &kernel.name;
+                Err(Error::Refused(format!("kernel `{name}`: {detail}")))
+            }
             Err(error) => {
                 let mut state = self.0.state();
                 state.pipelines.remove(id);
-                Err(match error {
-                    DeviceError::OutOfMemory => state.out_of_memory(0, &self.0.limits),
-                    DeviceError::Refused { detail } => {
-                        Error::Refused(format!("kernel `{}`: {detail}", kernel.name))
-                    }
-                    other => state.note(other),
-                })
+                Err(state.note(error))
             }
         }
     }

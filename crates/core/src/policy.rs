@@ -35,7 +35,6 @@ pub struct InFlight {
 
 /// Limits of a context; each has a counter that shows how near it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Limits {
     /// Most commands in one batch, barriers not counted.
     pub commands_max: u32,
@@ -49,6 +48,8 @@ pub struct Limits {
     pub staging_bytes: u64,
     /// Device memory in use and cached together; the device's own size if smaller.
     pub memory_bytes_max: u64,
+    /// Host memory for staging rings and results, in use and cached together.
+    pub host_bytes_max: u64,
     /// Freed memory kept for reuse.
     pub cached_bytes_max: u64,
     /// Longest wait, in nanoseconds, during which the device makes no progress.
@@ -60,12 +61,13 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            commands_max: 4096,
+            commands_max: 512,
             bytes_max: 16 << 30,
             inline_bytes_max: 1 << 20,
             in_flight_max: 16,
             staging_bytes: 16 << 20,
             memory_bytes_max: u64::MAX,
+            host_bytes_max: 8 << 30,
             cached_bytes_max: 1 << 30,
             wait_ns: 60_000_000_000,
             direct: true,
@@ -195,7 +197,7 @@ mod tests {
         assert_eq!(adaptive(15, 1, 8), None);
         assert_eq!(adaptive(16, 1, 8), Some(Cause::Overlap));
         assert_eq!(adaptive(64, 1, 4000), Some(Cause::Overlap));
-        assert_eq!(adaptive(1000, 2, 8), None);
+        assert_eq!(adaptive(300, 2, 8), None);
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::batch::Batch;
 use crate::command::{Command, PipelineId, Region, Stages, Ticket};
+use crate::context::Shared;
 use crate::counters::Counters;
-use crate::device::{DeviceError, MemoryKind};
+use crate::device::{Device, DeviceError, MemoryKind};
 use crate::error::{Error, Fault};
 use crate::lane::Lane;
 use crate::memory::Memory;
@@ -18,6 +19,9 @@ pub(crate) struct State {
     pub(crate) memory: Memory,
     pub(crate) pipelines: Pipelines,
     pub(crate) counters: Counters,
+    /// Memory held, in use and cached: of kind `Device`, and of the other kinds.
+    pub(crate) device_bytes: u64,
+    pub(crate) host_bytes: u64,
     pub(crate) lost: Option<Arc<Fault>>,
     /// Failed submissions so far, and the last one.
     pub(crate) faults: u64,
@@ -92,6 +96,24 @@ impl State {
             })
     }
 
+    /// Whether every ticket is complete. Asks the device where it is not known.
+    pub(crate) fn all_complete<D: Device>(
+        &mut self,
+        shared: &Shared<D>,
+        tickets: impl Iterator<Item = Ticket>,
+    ) -> Result<bool, Error> {
+        self.check_lost()?;
+        for ticket in tickets {
+            if ticket.value > self.lane(ticket.queue).completed {
+                shared.poll(self, ticket.queue)?;
+            }
+            if ticket.value > self.lane(ticket.queue).completed {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Whether no submitted or pending work conflicts with the host reading, or writing, this memory.
     pub(crate) fn idle(&self, region: Region, write: bool) -> bool {
         self.memory.row(region.memory).is_some_and(|row| {
@@ -157,6 +179,25 @@ impl State {
                 Error::Failed(fault)
             }
         }
+    }
+
+    /// How far `queue` has come, with the queues that its batches in flight wait for, and those that these wait for.
+    pub(crate) fn progress(&self, queue: u32) -> u64 {
+        let mut queues = vec![queue];
+        let mut at = 0;
+        while let Some(queue) = queues.get(at) {
+            let batches = self.lane(*queue).in_flight.iter();
+            let waits: Vec<u32> = batches
+                .flat_map(|(_, batch)| batch.waits.iter().map(|it| it.queue))
+                .collect();
+            for other in waits {
+                if !queues.contains(&other) {
+                    queues.push(other);
+                }
+            }
+            at += 1;
+        }
+        queues.iter().map(|it| self.lane(*it).completed).sum()
     }
 
     pub(crate) fn stalled(&self, ticket: Ticket) -> Error {

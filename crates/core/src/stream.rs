@@ -44,6 +44,10 @@ pub struct Stream<D: Device> {
     pub(crate) policy: Policy,
     /// Value of the last work recorded here.
     pub(crate) last: u64,
+    /// Events' tickets waited for since then: part of this stream's work, though no command of its own stands for them yet.
+    waited: Vec<Ticket>,
+    /// `last` when they were waited for: once it has moved, it stands for them.
+    waited_after: u64,
     pub(crate) faults_seen: u64,
 }
 
@@ -74,16 +78,18 @@ impl<D: Device> Context<D> {
         let mut state = self.0.state();
         state.check_lost()?;
         let faults_seen = state.faults;
-        let lanes = state.lanes.iter_mut().enumerate();
-        let (queue, lane) = lanes
+        let lanes = state.lanes.iter().enumerate();
+        let queue = lanes
             .min_by_key(|(_, it)| it.streams)
-            .ok_or(Error::Unsupported("the device has no queue"))?;
-        lane.streams += 1;
+            .map_or(0, |(queue, _)| queue as u32);
+        state.lane_mut(queue).streams += 1;
         Ok(Stream {
             context: self.clone(),
-            queue: queue as u32,
+            queue,
             policy,
             last: 0,
+            waited: Vec::new(),
+            waited_after: 0,
             faults_seen,
         })
     }
@@ -170,8 +176,10 @@ impl<D: Device> Stream<D> {
     /// # Errors
     /// [`Error::SubmissionOutOfMemory`] keeps the work for the next try; [`Error::Lost`]; [`Error::Failed`].
     pub fn flush(&mut self) -> Result<(), Error> {
-        report_fault(&mut self.faults_seen, &self.context.0.state())?;
-        self.context.0.submit(self.queue, self.last, Cause::Flush)
+        let shared = &self.context.0;
+        report_fault(&mut self.faults_seen, &shared.state())?;
+        let mut tickets = self.tickets();
+        tickets.try_for_each(|it| shared.submit(it.queue, it.value, Cause::Flush))
     }
 
     /// Where the stream's work stands, without waiting and without submitting.
@@ -181,16 +189,17 @@ impl<D: Device> Stream<D> {
     pub fn query(&mut self) -> Result<Status, Error> {
         let shared = &self.context.0;
         let mut state = shared.state();
-        shared.poll(&mut state, self.queue)?;
-        report_fault(&mut self.faults_seen, &state)?;
-        let lane = state.lane(self.queue);
-        Ok(if self.last > lane.submitted {
-            Status::Pending
-        } else if self.last > lane.completed {
-            Status::InFlight
-        } else {
+        let complete = state.all_complete(shared, self.tickets())?;
+        let held_back = |it: Ticket| it.value > state.lane(it.queue).submitted;
+        let status = if complete {
             Status::Idle
-        })
+        } else if self.tickets().any(held_back) {
+            Status::Pending
+        } else {
+            Status::InFlight
+        };
+        report_fault(&mut self.faults_seen, &state)?;
+        Ok(status)
     }
 
     /// Submits what is pending and waits until all of this stream's work is complete.
@@ -198,15 +207,12 @@ impl<D: Device> Stream<D> {
     /// # Errors
     /// [`Error::Stalled`] if the device makes no progress; [`Error::SubmissionOutOfMemory`]; [`Error::Lost`]; [`Error::Failed`].
     pub fn synchronize(&mut self) -> Result<(), Error> {
-        let ticket = Ticket {
-            queue: self.queue,
-            value: self.last,
-        };
-        self.context.0.wait(ticket)?;
-        report_fault(&mut self.faults_seen, &self.context.0.state())
+        let shared = &self.context.0;
+        shared.wait(self.tickets())?;
+        report_fault(&mut self.faults_seen, &shared.state())
     }
 
-    /// Records an event: it is complete once everything recorded here so far is. Recording it again moves it.
+    /// Records an event: it is complete once everything recorded here so far is, and everything that was waited for. Recording it again moves it.
     ///
     /// # Errors
     /// [`Error::ForeignDevice`].
@@ -214,10 +220,7 @@ impl<D: Device> Stream<D> {
         if !event.context().same(&self.context) {
             return Err(Error::ForeignDevice { what: "event" });
         }
-        event.set(Ticket {
-            queue: self.queue,
-            value: self.last,
-        });
+        event.set(self.tickets().collect());
         Ok(())
     }
 
@@ -230,11 +233,34 @@ impl<D: Device> Stream<D> {
         if !event.context().same(&self.context) {
             return Err(Error::ForeignDevice { what: "event" });
         }
-        report_fault(&mut self.faults_seen, &self.context.0.state())?;
-        match event.ticket() {
-            Some(ticket) => self.context.0.wait_on_queue(self.queue, ticket),
-            None => Ok(()),
+        let shared = &self.context.0;
+        report_fault(&mut self.faults_seen, &shared.state())?;
+        if self.waited_after != self.last {
+            self.waited.clear();
+            self.waited_after = self.last;
         }
+        for ticket in event.tickets() {
+            shared.wait_on_queue(self.queue, ticket)?;
+            match self.waited.iter_mut().find(|it| it.queue == ticket.queue) {
+                Some(it) => it.value = it.value.max(ticket.value),
+                None => self.waited.push(ticket),
+            }
+        }
+        Ok(())
+    }
+
+    /// The tickets that this stream's work is complete with.
+    fn tickets(&self) -> impl Iterator<Item = Ticket> + Clone {
+        let own = Ticket {
+            queue: self.queue,
+            value: self.last,
+        };
+        let waited = if self.waited_after == self.last {
+            self.waited.as_slice()
+        } else {
+            &[]
+        };
+        std::iter::once(own).chain(waited.iter().copied())
     }
 
     /// Checks that memory belongs to this stream's device.

@@ -17,8 +17,8 @@ use crate::stream::{Stream, report_fault};
 const INLINE_BYTES_MAX: usize = 4096;
 /// Larger copies in place do not hold the state meanwhile.
 const LOCKED_BYTES_MAX: u64 = 64 << 10;
-/// Largest piece of an upload through the ring.
-const CHUNK_BYTES_MAX: u64 = 1 << 20;
+/// Largest piece of an upload through the ring. Recording waits while it is copied, some 25 microseconds.
+const CHUNK_BYTES_MAX: u64 = 256 << 10;
 
 /// Bytes on their way from the device. Dropping it unread is fine.
 pub struct Download<D: Device> {
@@ -67,12 +67,13 @@ impl<D: Device> Download<D> {
         Ok(ticket.value <= state.lane(ticket.queue).completed)
     }
 
-    /// Waits for this copy's own submission, not for the whole stream, and writes the bytes, as they were when it was recorded, to `target`.
+    /// Waits for this copy's own submission, not for the whole stream, and writes the bytes, as they were when it was recorded, to `target`. After an error, and after
+    /// success, it may be called again.
     ///
     /// # Errors
     /// [`Error::Stalled`], [`Error::SubmissionOutOfMemory`], [`Error::Lost`]; [`Error::Failed`] if a submission failed before the copy was seen complete:
     /// no bytes are returned that it may have spoilt. [`Error::SizeMismatch`] if `target` has another size.
-    pub fn wait_into(self, target: &mut [u8]) -> Result<(), Error> {
+    pub fn wait_into(&mut self, target: &mut [u8]) -> Result<(), Error> {
         if target.len() as u64 != self.bytes {
             return Err(Error::SizeMismatch {
                 what: "download",
@@ -80,19 +81,19 @@ impl<D: Device> Download<D> {
                 given: target.len() as u64,
             });
         }
-        let (memory, ticket, faults) = match self.source {
+        let (memory, ticket, faults) = match &self.source {
             Source::Read(bytes) => {
-                target.copy_from_slice(&bytes);
+                target.copy_from_slice(bytes);
                 return Ok(());
             }
             Source::Copied {
                 memory,
                 ticket,
                 faults,
-            } => (memory, ticket, faults),
+            } => (memory, ticket, *faults),
         };
         let shared = &self.context.0;
-        shared.wait(ticket)?;
+        shared.wait(std::iter::once(*ticket))?;
         let state = shared.state();
         if let Some(fault) = &state.fault
             && faults != state.faults
@@ -455,7 +456,7 @@ impl<D: Device> Shared<D> {
         let bytes = self.limits.staging_bytes;
         let size = capacity(bytes).unwrap_or(bytes);
         let Some(id): Option<MemoryId> = self.allocate_now(size, MemoryKind::Upload)? else {
-            return Err(self.state().out_of_memory(bytes, &self.limits));
+            return Err(self.out_of_memory(bytes, MemoryKind::Upload));
         };
         let mut state = self.state();
         let lane = state.lane_mut(queue);

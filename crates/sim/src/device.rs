@@ -107,7 +107,7 @@ impl Device for Sim {
         self.state().free(id);
     }
 
-    fn memory_available(&self) -> Option<u64> {
+    fn memory_available(&self, _: MemoryKind) -> Option<u64> {
         let state = self.call().ok()?;
         Some(state.memory_limit().saturating_sub(state.memory_used()))
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tidegate_core::{Context, Limits, MemoryKind, Policy};
+use tidegate_core::{Context, Limits, MemoryKind, Policy, Status};
 use tidegate_sim::history::Case;
 use tidegate_sim::{Setup, Sim};
 
@@ -58,4 +58,25 @@ fn a_wait_for_an_event_reaches_the_device() {
     assert!(!of_second[0].contains("wait queue"), "{trace}");
     assert!(of_second[1].contains("wait queue 0 value 1"), "{trace}");
     sim.assert_clean();
+}
+
+/// An event stands for what its stream has waited for, too, though the stream recorded nothing after that.
+#[test]
+fn an_event_includes_what_its_stream_waited_for() {
+    for seed in 0..16 {
+        let sim = Sim::new(seed);
+        let context = Context::new(sim, Limits::default());
+        let x = context.allocate(64, MemoryKind::Device).unwrap();
+        let [mut first, mut second] = [0, 1].map(|_| context.stream(Policy::UntilSync).unwrap());
+        let [a, b] = [0, 1].map(|_| context.event());
+        first.fill(&x, 0, 64, &[1]).unwrap();
+        first.record(&a).unwrap();
+        second.wait(&a).unwrap();
+        second.record(&b).unwrap();
+        let (late, early) = (b.is_complete().unwrap(), a.is_complete().unwrap());
+        assert!(early || !late, "seed {seed}");
+        second.synchronize().unwrap();
+        assert!(a.is_complete().unwrap(), "seed {seed}");
+        assert_eq!(first.query().unwrap(), Status::Idle);
+    }
 }

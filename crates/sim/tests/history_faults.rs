@@ -247,8 +247,10 @@ fn a_stall_is_an_error_with_the_kernels_of_the_queue_that_stands_still() {
 #[test]
 fn a_stall_met_while_recording_neither_loses_nor_repeats_work() {
     let sim = Sim::new(5);
-    let mut limits = Limits::default();
-    limits.in_flight_max = 2;
+    let limits = Limits {
+        in_flight_max: 2,
+        ..Limits::default()
+    };
     let context = Context::new(sim.clone(), limits);
     let mut stream = context.stream(Policy::EveryDispatch).unwrap();
     let x = buffer(&context);
@@ -270,7 +272,8 @@ fn a_stall_met_while_recording_neither_loses_nor_repeats_work() {
             Err(other) => panic!("{other}"),
         }
     }
-    assert!(stalls > 0 && done > 2, "{done} done, {stalls} stalls");
+    // Two are in flight, and a third has no room.
+    assert_eq!((done, stalls), (2, 6));
     sim.release(0);
     while let Err(stall) = stream.synchronize() {
         assert!(matches!(stall, Error::Stalled { .. }), "{stall}");
@@ -281,6 +284,31 @@ fn a_stall_met_while_recording_neither_loses_nor_repeats_work() {
     drop((stream, x, affine, context));
     sim.assert_clean();
     assert_eq!(sim.live(), Live::default());
+}
+
+#[test]
+fn a_flush_and_the_end_of_a_stream_never_wait() {
+    for in_flight_max in [1, 2, 16] {
+        let sim = Sim::new(5);
+        let limits = Limits {
+            in_flight_max,
+            ..Limits::default()
+        };
+        let context = Context::new(sim.clone(), limits);
+        let x = buffer(&context);
+        sim.arm(stalled(None));
+        let mut stream = context.stream(Policy::UntilSync).unwrap();
+        for _ in 0..in_flight_max {
+            stream.fill(&x, 0, 64, &[1]).unwrap();
+            stream.flush().unwrap();
+        }
+        assert_eq!(stream.query().unwrap(), Status::InFlight);
+        drop(stream);
+        let counters = context.counters();
+        assert_eq!(counters.stalls, 0);
+        assert_eq!(counters.submissions, u64::from(in_flight_max));
+        sim.release(0);
+    }
 }
 
 #[test]

@@ -77,7 +77,7 @@ impl Baton {
 
     fn check(&self, stream: &mut Stream<Sim>) {
         let bytes = self.memory.bytes();
-        let download = stream.download(&self.memory, 0, bytes).unwrap();
+        let mut download = stream.download(&self.memory, 0, bytes).unwrap();
         let mut got = vec![0; bytes as usize];
         download.wait_into(&mut got).unwrap();
         assert_eq!(got, bytes_of(&self.words), "after {} hops", self.hops);

@@ -174,6 +174,7 @@ impl Op {
             | Self::Fill(stream, ..)
             | Self::Copy(stream, ..)
             | Self::Launch(stream, ..)
+            | Self::Wait(stream, _)
             | Self::Download(stream, ..) => Some(*stream),
             _ => None,
         }

@@ -42,7 +42,7 @@ fn allocations_run_out_of_memory_as_planned() {
         budget_bytes: Some(used + 16),
         ..Faults::default()
     });
-    assert_eq!(sim.memory_available(), Some(16));
+    assert_eq!(sim.memory_available(MemoryKind::Device), Some(16));
     assert_eq!(allocate(&sim, 14, MemoryKind::Device), Ok(()));
     assert_eq!(allocate(&sim, 15, MemoryKind::Device), Err(OUT_OF_MEMORY));
     sim.free(MemoryId(14));
@@ -115,7 +115,7 @@ fn assert_all_lost(sim: &Sim) {
     assert!(is_lost(sim.allocate(MemoryId(50), 16, MemoryKind::Device)));
     let (kernel, code) = kernels::add();
     assert!(is_lost(sim.create_pipeline(PipelineId(50), &kernel, &code)));
-    assert_eq!(sim.memory_available(), None);
+    assert_eq!(sim.memory_available(MemoryKind::Device), None);
     for id in 0..6 {
         sim.free(MemoryId(id));
     }

@@ -196,8 +196,8 @@ impl Device for Planted {
         self.sim.free(id);
     }
 
-    fn memory_available(&self) -> Option<u64> {
-        self.sim.memory_available()
+    fn memory_available(&self, kind: MemoryKind) -> Option<u64> {
+        self.sim.memory_available(kind)
     }
 
     fn write(&self, id: MemoryId, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
