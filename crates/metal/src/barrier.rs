@@ -50,14 +50,19 @@ pub(crate) struct Order {
     ran: Stages,
     /// Whether a barrier asks the next command of the open encoder to wait for that.
     barrier: bool,
+    /// What barriers ask the next kernels, and the next transfers, to wait for. A later barrier hands it on even if no such command came: barriers chain.
+    owed: [Stages; 2],
+    /// Stages that a later barrier may name to come after what this batch waited for, besides those that ran.
+    stands_for: Stages,
     /// Kinds whose encoders of earlier batches this batch does not come after.
     loose: Waits,
 }
 
 impl Order {
-    /// A batch begins.
-    pub(crate) fn begin(&mut self) {
+    /// A batch begins, which may wait for other queues.
+    pub(crate) fn begin(&mut self, waits: bool) {
         self.loose = self.updated;
+        self.stands_for = if waits { Stages::ALL } else { Stages::NONE };
     }
 
     /// Whether something of an earlier batch may still run when this batch has. Its signal, which stands for all that came before, must then wait for the last one's.
@@ -70,14 +75,25 @@ impl Order {
         if it.after.is_empty() {
             return;
         }
+        let mut before = it.before;
+        for (stage, owed) in EACH.iter().zip(self.owed) {
+            if it.before.contains(*stage) {
+                before = before.union(owed);
+            }
+        }
+        for (stage, owed) in EACH.iter().zip(&mut self.owed) {
+            if it.after.contains(*stage) {
+                *owed = owed.union(before);
+            }
+        }
         let transfers_wait = it.after.contains(Stages::TRANSFER);
-        if meet(self.unseen_by_compute, it.before) {
+        if meet(self.unseen_by_compute, before) {
             self.compute_waits = true;
         }
-        if transfers_wait && meet(self.unseen_by_blit, it.before) {
+        if transfers_wait && meet(self.unseen_by_blit, before) {
             self.blit_waits = true;
         }
-        if meet(self.ran, it.before) && (transfers_wait || self.open == Some(Kind::Compute)) {
+        if meet(self.ran, before) && (transfers_wait || self.open == Some(Kind::Compute)) {
             self.barrier = true;
         }
     }
@@ -101,9 +117,15 @@ impl Order {
             self.open(kind)
         };
         self.ran = self.ran.union(stage);
+        for (each, owed) in EACH.iter().zip(&mut self.owed) {
+            if stage.contains(*each) {
+                *owed = Stages::NONE;
+            }
+        }
+        let stages = stage.union(self.stands_for);
         match kind {
-            Kind::Compute => self.unseen_by_blit = self.unseen_by_blit.union(stage),
-            Kind::Blit => self.unseen_by_compute = self.unseen_by_compute.union(stage),
+            Kind::Compute => self.unseen_by_blit = self.unseen_by_blit.union(stages),
+            Kind::Blit => self.unseen_by_compute = self.unseen_by_compute.union(stages),
         }
         step
     }
@@ -147,10 +169,11 @@ impl Order {
     }
 }
 
+const EACH: [Stages; 2] = [Stages::COMPUTE, Stages::TRANSFER];
+
 /// Whether the two sets have a stage in common.
 fn meet(one: Stages, other: Stages) -> bool {
-    [Stages::COMPUTE, Stages::TRANSFER]
-        .into_iter()
+    EACH.into_iter()
         .any(|it| one.contains(it) && other.contains(it))
 }
 
@@ -172,7 +195,7 @@ mod tests {
                 'b' => (Kind::Blit, Stages::TRANSFER),
                 ';' => {
                     order.close();
-                    order.begin();
+                    order.begin(false);
                     continue;
                 }
                 barrier => {
@@ -267,6 +290,29 @@ mod tests {
         }
     }
 
+    /// A kernel after a copy that waited for another queue: the barrier names kernels, and no kernel ran, but the wait was for kernels too.
+    #[test]
+    fn what_was_waited_for_is_handed_on() {
+        let kernels = Barrier {
+            before: Stages::COMPUTE,
+            after: Stages::COMPUTE,
+        };
+        for waits in [false, true] {
+            let mut order = Order::default();
+            order.begin(waits);
+            order.before(Kind::Blit, Stages::TRANSFER);
+            order.close();
+            order.begin(false);
+            order.barrier(kernels);
+            let blit = waits;
+            let expected = Step::Open(Waits {
+                compute: false,
+                blit,
+            });
+            assert_eq!(order.before(Kind::Compute, Stages::COMPUTE), expected);
+        }
+    }
+
     #[test]
     fn a_wait_is_not_repeated() {
         check("bakbk;ak", "( (b (b (k (kb");
@@ -308,7 +354,7 @@ mod tests {
             }
             self.signal = std::mem::take(&mut self.batch);
             self.ran = 0;
-            self.order.begin();
+            self.order.begin(false);
             self.signal
         }
 
@@ -342,10 +388,10 @@ mod tests {
     /// Every program of six steps: what a barrier orders is ordered, and a batch's signal stands for all before it.
     #[test]
     fn every_barrier_holds_in_every_program() {
-        const LETTERS: [char; 8] = ['k', 't', 'b', 'c', 'a', 'x', 'y', ';'];
+        const LETTERS: [char; 9] = ['k', 't', 'b', 'c', 'a', 'x', 'y', 'z', ';'];
         const STEPS: u32 = 6;
-        for number in 0..8_u32.pow(STEPS) {
-            let program = (0..STEPS).map(|step| LETTERS[(number >> (3 * step)) as usize % 8]);
+        for number in 0..9_u32.pow(STEPS) {
+            let program = (0..STEPS).map(|step| LETTERS[(number / 9_u32.pow(step)) as usize % 9]);
             let mut machine = Machine::default();
             // For each stage, what ran in it, and what it must come after from now on.
             let (mut compute, mut transfer) = ((0_u32, 0_u32), (0_u32, 0_u32));
@@ -363,15 +409,16 @@ mod tests {
                             'c' => (Stages::COMPUTE, Stages::COMPUTE),
                             'a' => (Stages::ALL, Stages::ALL),
                             'x' => (Stages::TRANSFER, Stages::ALL),
+                            'y' => (Stages::TRANSFER, Stages::COMPUTE),
                             _ => (Stages::COMPUTE, Stages::TRANSFER),
                         };
                         machine.order.barrier(Barrier { before, after });
                         let mut first = 0;
                         if before.contains(Stages::COMPUTE) {
-                            first |= compute.0;
+                            first |= compute.0 | compute.1;
                         }
                         if before.contains(Stages::TRANSFER) {
-                            first |= transfer.0;
+                            first |= transfer.0 | transfer.1;
                         }
                         if after.contains(Stages::COMPUTE) {
                             compute.1 |= first;

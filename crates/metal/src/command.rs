@@ -62,7 +62,7 @@ impl Encoder<'_> {
     /// Encodes the whole batch, with the barriers that it states.
     pub(crate) fn encode(&mut self) -> Result<(), DeviceError> {
         let batch = self.batch;
-        self.order.begin();
+        self.order.begin(!batch.waits.is_empty());
         self.order.barrier(batch.opening);
         for command in &batch.commands {
             match command {
