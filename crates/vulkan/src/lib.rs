@@ -211,8 +211,8 @@ impl Device for VulkanDevice {
         self.memory.free(&self.device, id);
     }
 
-    fn memory_available(&self) -> Option<u64> {
-        self.memory.available(&self.instance.raw)
+    fn memory_available(&self, kind: MemoryKind) -> Option<u64> {
+        self.memory.available(&self.instance.raw, kind)
     }
 
     fn write(&self, id: MemoryId, offset: u64, data: &[u8]) -> Result<(), DeviceError> {

@@ -60,22 +60,41 @@ impl Slots {
         }
     }
 
-    fn slot(&self, id: MemoryId, offset: u64, bytes: usize) -> Result<&Slot, DeviceError> {
+    /// The slot that holds these bytes, and its first byte.
+    fn mapped(
+        &self,
+        id: MemoryId,
+        offset: u64,
+        bytes: usize,
+    ) -> Result<(&Slot, NonNull<u8>), DeviceError> {
         let slot = self.0.get(id.0 as usize).and_then(Option::as_ref);
-        slot.filter(|it| offset.saturating_add(bytes as u64) <= it.bytes)
+        let slot = slot
+            .filter(|it| offset.saturating_add(bytes as u64) <= it.bytes)
             .ok_or_else(|| {
                 refused(format!(
                     "m{}[{offset}..+{bytes}] lies outside any allocation",
                     id.0
                 ))
-            })
+            })?;
+        let host = slot
+            .host
+            .ok_or_else(|| refused(format!("memory {} is not host-visible", id.0)))?;
+        Ok((slot, host))
     }
 }
 
 struct Heap {
     allocator: Allocator,
-    /// Driver allocations, with the slots that live in each.
-    blocks: HashMap<vk::DeviceMemory, u32>,
+    /// Every driver allocation.
+    blocks: HashMap<vk::DeviceMemory, Block>,
+    blocks_max: usize,
+}
+
+/// A driver allocation, as far as the sub-allocator lets it be seen.
+struct Block {
+    memory_type: u32,
+    bytes: u64,
+    used: u64,
 }
 
 /// A device's memory.
@@ -86,7 +105,6 @@ pub(crate) struct Memory {
     types: Types,
     /// Granularity of flushes.
     atom: u64,
-    blocks_max: usize,
     bytes_max: u64,
     physical: vk::PhysicalDevice,
     budget: bool,
@@ -122,12 +140,12 @@ impl Memory {
             heap: Mutex::new(Some(Heap {
                 allocator,
                 blocks: HashMap::new(),
+                blocks_max: driver_max.saturating_sub(DRIVER_ALLOCATIONS_SPARE).max(1),
             })),
             slots: RwLock::default(),
             properties: support.memory,
             types,
             atom: support.limits.non_coherent_atom_size.max(1),
-            blocks_max: driver_max.saturating_sub(DRIVER_ALLOCATIONS_SPARE).max(1),
             bytes_max: support.capabilities(options).allocation_bytes_max,
             physical: support.raw,
             budget: support.has(ext::memory_budget::NAME),
@@ -228,9 +246,6 @@ impl Memory {
         let Some(heap) = guard.as_mut() else {
             return Err(refused("the device has been dropped"));
         };
-        if heap.blocks.len() >= self.blocks_max {
-            return Err(DeviceError::OutOfMemory);
-        }
         let allocation = heap
             .take(shared, AllocationScheme::GpuAllocatorManaged)
             // No room for a whole block may still be room for this buffer.
@@ -246,11 +261,9 @@ impl Memory {
         // SAFETY: the buffer is new and unbound, and the memory came from this device with the alignment, size and type that the
         // buffer asked for. VUID-vkBindBufferMemory-buffer-07459, -memory-01035, -memoryOffset-01036, -size-01037.
         let bound = unsafe {
-            let memory = allocation.memory();
-            *heap.blocks.entry(memory).or_default() += 1;
             device
                 .raw
-                .bind_buffer_memory(buffer, memory, allocation.offset())
+                .bind_buffer_memory(buffer, allocation.memory(), allocation.offset())
         };
         if let Err(result) = bound {
             heap.give(allocation);
@@ -284,11 +297,8 @@ impl Memory {
         data: &[u8],
     ) -> Result<(), DeviceError> {
         let slots = self.slots();
-        let slot = slots.slot(id, offset, data.len())?;
-        let host = slot
-            .host
-            .ok_or_else(|| refused(format!("memory {} is not host-visible", id.0)))?;
-        // SAFETY: `slot` has checked that the bytes lie inside the allocation, which stays mapped while the table is read-locked. Core
+        let (slot, host) = slots.mapped(id, offset, data.len())?;
+        // SAFETY: `mapped` has checked that the bytes lie inside the allocation, which stays mapped while the table is read-locked. Core
         // promises that no batch and no other call touches them meanwhile; `data` is not device memory, which is never lent out.
         unsafe {
             let target = host.as_ptr().add(offset as usize);
@@ -310,10 +320,7 @@ impl Memory {
         data: &mut [u8],
     ) -> Result<(), DeviceError> {
         let slots = self.slots();
-        let slot = slots.slot(id, offset, data.len())?;
-        let host = slot
-            .host
-            .ok_or_else(|| refused(format!("memory {} is not host-visible", id.0)))?;
+        let (slot, host) = slots.mapped(id, offset, data.len())?;
         if let Some(range) = self.atoms(slot, offset, data.len()) {
             // SAFETY: as in `write`.
             unsafe { device.raw.invalidate_mapped_memory_ranges(&[range]) }
@@ -354,7 +361,8 @@ impl Memory {
         )
     }
 
-    pub(crate) fn available(&self, instance: &ash::Instance) -> Option<u64> {
+    /// What the driver would still give in the heap that serves `kind`, and what is free in the blocks that serve it already, if the driver says so.
+    pub(crate) fn available(&self, instance: &ash::Instance, kind: MemoryKind) -> Option<u64> {
         if !self.budget {
             return None;
         }
@@ -362,9 +370,20 @@ impl Memory {
         let mut all = vk::PhysicalDeviceMemoryProperties2::default().push_next(&mut budget);
         // SAFETY: the device has the extension. VUID-VkPhysicalDeviceMemoryProperties2-pNext-pNext.
         unsafe { instance.get_physical_device_memory_properties2(self.physical, &mut all) };
-        let heap = self.properties.memory_types[self.types.of(MemoryKind::Device) as usize]
-            .heap_index as usize;
-        Some(budget.heap_budget[heap].saturating_sub(budget.heap_usage[heap]))
+        let heap = self.properties.memory_types[self.types.of(kind) as usize].heap_index as usize;
+        let unclaimed = budget.heap_budget[heap].saturating_sub(budget.heap_usage[heap]);
+        Some(unclaimed.saturating_add(self.free_in_blocks(kind)))
+    }
+
+    /// Bytes of the blocks that serve `kind` which no slot has.
+    fn free_in_blocks(&self, kind: MemoryKind) -> u64 {
+        let memory_type = self.types.of(kind);
+        let heap = self.heap.lock().unwrap_or_else(PoisonError::into_inner);
+        let blocks = heap.iter().flat_map(|it| it.blocks.values());
+        blocks
+            .filter(|it| it.memory_type == memory_type)
+            .map(|it| it.bytes.saturating_sub(it.used))
+            .sum()
     }
 
     fn flags(&self, kind: MemoryKind) -> vk::MemoryPropertyFlags {
@@ -401,31 +420,120 @@ impl Memory {
 }
 
 impl Heap {
+    /// Takes memory of the one type left in the requirements.
     fn take(
         &mut self,
         requirements: vk::MemoryRequirements,
         allocation_scheme: AllocationScheme,
     ) -> Result<Allocation, AllocationError> {
-        self.allocator.allocate(&AllocationCreateDesc {
+        let before = self.allocator.capacity();
+        let allocation = self.allocator.allocate(&AllocationCreateDesc {
             name: "",
             requirements,
-            // The one type left in the requirements.
             location: MemoryLocation::Unknown,
             linear: true,
             allocation_scheme,
-        })
+        })?;
+        // What grew is a new block, as the sub-allocator makes one at a time.
+        let grown = self.allocator.capacity() - before;
+        // SAFETY: the handle is only compared here.
+        let memory = unsafe { allocation.memory() };
+        let block = self.blocks.entry(memory).or_insert(Block {
+            memory_type: requirements.memory_type_bits.trailing_zeros(),
+            bytes: grown,
+            used: 0,
+        });
+        block.used += allocation.size();
+        // Whether a block has room is known once it was asked, so that the limit is held against new ones afterwards.
+        if grown > 0 && self.blocks.len() > self.blocks_max {
+            self.give(allocation);
+            return Err(AllocationError::OutOfMemory);
+        }
+        Ok(allocation)
     }
 
     fn give(&mut self, allocation: Allocation) {
+        let bytes = allocation.size();
         // SAFETY: the handle is only compared here.
         let memory = unsafe { allocation.memory() };
-        if let Some(slots) = self.blocks.get_mut(&memory) {
-            *slots -= 1;
-            if *slots == 0 {
-                self.blocks.remove(&memory);
-            }
+        let before = self.allocator.capacity();
+        if self.allocator.free(allocation).is_err() {
+            // The sub-allocator's own books are wrong; the memory stays allocated until the device goes.
+            return;
         }
-        // Fails only if the sub-allocator's own books are wrong; the memory then stays allocated until the device goes.
-        let _ = self.allocator.free(allocation);
+        if self.allocator.capacity() < before {
+            self.blocks.remove(&memory);
+        } else if let Some(block) = self.blocks.get_mut(&memory) {
+            // The last block of a type is kept when it is empty.
+            block.used -= bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Options, Select, VulkanDevice};
+    use tidegate_core::Device;
+
+    const MIB: u64 = 1 << 20;
+
+    fn open(blocks_max: usize) -> VulkanDevice {
+        let options = Options {
+            block_bytes_min: 4 * MIB,
+            block_bytes_max: 4 * MIB,
+            ..Options::default()
+        };
+        let device = VulkanDevice::open(&Select::Best, &options).unwrap();
+        let mut heap = device.memory.heap.lock().unwrap();
+        heap.as_mut().unwrap().blocks_max = blocks_max;
+        drop(heap);
+        device
+    }
+
+    fn allocate(device: &VulkanDevice, id: u32, bytes: u64) -> Result<(), DeviceError> {
+        let made = device.allocate(MemoryId(id), bytes, MemoryKind::Device);
+        made.map(|_| ())
+    }
+
+    #[test]
+    fn blocks_that_are_there_are_used_when_no_new_one_may_be_made() {
+        let device = open(1);
+        let full = Err(DeviceError::OutOfMemory);
+        for id in 0..4 {
+            assert_eq!(allocate(&device, id, MIB), Ok(()));
+        }
+        for bytes in [MIB, 64 * MIB] {
+            assert_eq!(allocate(&device, 4, bytes), full);
+        }
+        device.free(MemoryId(2));
+        assert_eq!(allocate(&device, 4, 64 * MIB), full);
+        assert_eq!(allocate(&device, 4, MIB), Ok(()));
+        // An empty block is kept, and is no new one.
+        for id in [0, 1, 3, 4] {
+            device.free(MemoryId(id));
+        }
+        assert_eq!(allocate(&device, 0, 2 * MIB), Ok(()));
+        assert_eq!(allocate(&device, 1, 4 * MIB), full);
+    }
+
+    #[test]
+    fn what_is_free_in_blocks_is_available() {
+        let device = open(100);
+        let free = || device.memory.free_in_blocks(MemoryKind::Device);
+        assert_eq!(free(), 0);
+        allocate(&device, 0, MIB).unwrap();
+        assert_eq!(free(), 3 * MIB);
+        for kind in [MemoryKind::Device, MemoryKind::Upload, MemoryKind::Readback] {
+            let all = device.memory_available(kind);
+            assert!(all.is_none_or(|it| it >= device.memory.free_in_blocks(kind)));
+        }
+        // Memory of its own has nothing to spare, and leaves nothing behind.
+        allocate(&device, 1, 8 * MIB).unwrap();
+        assert_eq!(free(), 3 * MIB);
+        device.free(MemoryId(1));
+        assert_eq!(free(), 3 * MIB);
+        device.free(MemoryId(0));
+        assert_eq!(free(), 4 * MIB);
     }
 }

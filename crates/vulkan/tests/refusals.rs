@@ -225,7 +225,9 @@ fn devices_are_listed_and_open_by_index_and_name() {
     assert_eq!(*by_index.capabilities(), first.capabilities);
     let name = first.capabilities.name[2..].to_uppercase();
     let by_name = VulkanDevice::open(&Select::Name(name), &options).unwrap();
-    assert!(by_name.memory_available().is_none_or(|it| it > 0));
+    for kind in [MemoryKind::Device, MemoryKind::Upload, MemoryKind::Readback] {
+        assert!(by_name.memory_available(kind).is_none_or(|it| it > 0));
+    }
     let capabilities = by_name.capabilities();
     assert!(
         capabilities.allocation_bytes_max > 0
