@@ -14,9 +14,51 @@ use crate::{Options, Select, VulkanDevice};
 
 thread_local! {
     static CALLS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-    /// What submissions return, without a word to the driver.
-    static SUBMITTED: Cell<Option<vk::Result>> = const { Cell::new(None) };
-    static REAL_SUBMIT: Cell<Option<vk::PFN_vkQueueSubmit>> = const { Cell::new(None) };
+    /// A function, how often it still goes to the driver, and what it returns after that without a word to the driver.
+    static FAILS: Cell<Option<(&'static str, u32, vk::Result)>> = const { Cell::new(None) };
+    static REAL: RefCell<Option<ash::DeviceFnV1_0>> = const { RefCell::new(None) };
+}
+
+/// Makes a function fail from its `after`th call on.
+fn fail(function: &'static str, after: u32, result: vk::Result) {
+    FAILS.set(Some((function, after, result)));
+}
+
+fn failure(function: &str) -> Option<vk::Result> {
+    let (name, left, result) = FAILS.get().filter(|it| it.0 == function)?;
+    FAILS.set(Some((name, left.saturating_sub(1), result)));
+    (left == 0).then_some(result)
+}
+
+/// Functions that return what [`failure`] says, or else what the driver does.
+macro_rules! failing {
+    ($($function:ident $name:literal ($($argument:ident: $type:ty),*);)*) => {
+        $(unsafe extern "system" fn $function($($argument: $type),*) -> vk::Result {
+            failure($name).unwrap_or_else(|| REAL.with_borrow(|it| match it {
+                // SAFETY: the caller's arguments, passed on.
+                Some(real) => unsafe { (real.$function)($($argument),*) },
+                None => vk::Result::ERROR_UNKNOWN,
+            }))
+        })*
+
+        fn failing(name: &CStr) -> Option<*const c_void> {
+            match name.to_str() {
+                $(Ok($name) => Some($function as *const c_void),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+failing! {
+    queue_submit "vkQueueSubmit" (queue: vk::Queue, count: u32, infos: *const vk::SubmitInfo<'_>, fence: vk::Fence);
+    create_command_pool "vkCreateCommandPool" (device: vk::Device, info: *const vk::CommandPoolCreateInfo<'_>, allocator: *const vk::AllocationCallbacks<'_>, pool: *mut vk::CommandPool);
+    reset_command_pool "vkResetCommandPool" (device: vk::Device, pool: vk::CommandPool, flags: vk::CommandPoolResetFlags);
+    allocate_command_buffers "vkAllocateCommandBuffers" (device: vk::Device, info: *const vk::CommandBufferAllocateInfo<'_>, buffers: *mut vk::CommandBuffer);
+    begin_command_buffer "vkBeginCommandBuffer" (buffer: vk::CommandBuffer, info: *const vk::CommandBufferBeginInfo<'_>);
+    end_command_buffer "vkEndCommandBuffer" (buffer: vk::CommandBuffer);
+    create_descriptor_pool "vkCreateDescriptorPool" (device: vk::Device, info: *const vk::DescriptorPoolCreateInfo<'_>, allocator: *const vk::AllocationCallbacks<'_>, pool: *mut vk::DescriptorPool);
+    allocate_descriptor_sets "vkAllocateDescriptorSets" (device: vk::Device, info: *const vk::DescriptorSetAllocateInfo<'_>, sets: *mut vk::DescriptorSet);
 }
 
 fn note(call: String) {
@@ -78,19 +120,6 @@ unsafe extern "system" fn dispatch(_: vk::CommandBuffer, x: u32, y: u32, z: u32)
     note(format!("dispatch {x} {y} {z}"));
 }
 
-unsafe extern "system" fn submit(
-    queue: vk::Queue,
-    count: u32,
-    infos: *const vk::SubmitInfo<'_>,
-    fence: vk::Fence,
-) -> vk::Result {
-    match (SUBMITTED.get(), REAL_SUBMIT.get()) {
-        // SAFETY: the caller's arguments, passed on.
-        (None, Some(real)) => unsafe { real(queue, count, infos, fence) },
-        (result, _) => result.unwrap_or(vk::Result::ERROR_UNKNOWN),
-    }
-}
-
 fn hook(name: &CStr) -> Option<*const c_void> {
     Some(match name.to_bytes() {
         b"vkCmdPipelineBarrier" => barrier as *const c_void,
@@ -98,22 +127,26 @@ fn hook(name: &CStr) -> Option<*const c_void> {
         b"vkCmdBindDescriptorSets" => bind_sets as *const c_void,
         b"vkCmdPushConstants" => push_constants as *const c_void,
         b"vkCmdDispatch" => dispatch as *const c_void,
-        b"vkQueueSubmit" => submit as *const c_void,
-        _ => return None,
+        _ => return failing(name),
     })
 }
 
 /// A device some of whose functions only say that they were called.
 fn open() -> VulkanDevice {
+    open_with(false)
+}
+
+fn open_with(validation: bool) -> VulkanDevice {
     let options = Options {
+        validation,
         push_descriptors: false,
         synchronization2: false,
         drop_wait_ns: 10_000_000,
         ..Options::default()
     };
     let mut device = VulkanDevice::open(&Select::Best, &options).unwrap();
-    SUBMITTED.set(None);
-    REAL_SUBMIT.set(Some(device.device.raw.fp_v1_0().queue_submit));
+    FAILS.set(None);
+    REAL.set(Some(device.device.raw.fp_v1_0().clone()));
     let handle = device.device.raw.handle();
     let real = device.instance.raw.fp_v1_0().get_device_proc_addr;
     // SAFETY: the functions are the driver's own for this device, or have the same types as those they stand for.
@@ -289,15 +322,59 @@ fn a_submission_without_memory_may_be_made_again() {
         vk::Result::ERROR_OUT_OF_DEVICE_MEMORY,
         vk::Result::ERROR_OUT_OF_HOST_MEMORY,
     ] {
-        SUBMITTED.set(Some(result));
+        fail("vkQueueSubmit", 0, result);
         let refused = device.submit(&batch, ticket);
         assert_eq!(refused, Err(DeviceError::OutOfMemory));
         assert_eq!(device.completed(0), Ok(0));
     }
-    SUBMITTED.set(None);
+    FAILS.set(None);
     device.submit(&batch, ticket).unwrap();
     assert_eq!(device.wait(ticket, 10_000_000_000), Ok(true));
     assert_eq!(device.completed(0), Ok(7));
+}
+
+/// Before the hand-over nothing has been submitted, whatever fails: the ticket is free, and validation finds nothing left over at the end.
+#[test]
+fn a_submission_that_fails_half_way_leaks_nothing_and_may_be_made_again() {
+    for (function, after) in [
+        ("vkCreateCommandPool", 0),
+        ("vkAllocateCommandBuffers", 0),
+        ("vkBeginCommandBuffer", 0),
+        ("vkCreateDescriptorPool", 0),
+        ("vkAllocateDescriptorSets", 0),
+        ("vkAllocateDescriptorSets", 1),
+        ("vkEndCommandBuffer", 0),
+    ] {
+        let device = open_with(true);
+        let log = device.validation_log();
+        let kernel = pipeline(&device, 0, 0, 0);
+        let mut batch = Batch::default();
+        launch(&mut batch, kernel, 0, &[]);
+        launch(&mut batch, kernel, 256, &[]);
+        let ticket = Ticket { queue: 0, value: 7 };
+        for result in [
+            vk::Result::ERROR_OUT_OF_DEVICE_MEMORY,
+            vk::Result::ERROR_OUT_OF_HOST_MEMORY,
+            vk::Result::ERROR_UNKNOWN,
+        ] {
+            fail(function, after, result);
+            match device.submit(&batch, ticket) {
+                Err(DeviceError::OutOfMemory) if result != vk::Result::ERROR_UNKNOWN => {}
+                Err(DeviceError::Refused { detail }) if detail.contains(function) => {}
+                other => panic!("{function}: {other:?}"),
+            }
+            assert_eq!(device.completed(0), Ok(0));
+        }
+        FAILS.set(None);
+        let dispatch = "dispatch 3 2 1";
+        let expected = ["pipeline", "set 0", dispatch, "set 0", dispatch];
+        assert_eq!(calls(&device, &batch), expected, "{function}");
+        // What cannot be reset is not used again.
+        fail("vkResetCommandPool", 0, vk::Result::ERROR_UNKNOWN);
+        assert_eq!(calls(&device, &batch), expected, "{function}");
+        drop(device);
+        assert_eq!(log.messages(), Vec::<String>::new(), "{function}");
+    }
 }
 
 #[test]
@@ -306,14 +383,14 @@ fn a_submission_that_loses_the_device_says_so() {
     let kernel = pipeline(&device, 0, 0, 0);
     let mut batch = Batch::default();
     launch(&mut batch, kernel, 0, &[]);
-    SUBMITTED.set(Some(vk::Result::ERROR_DEVICE_LOST));
+    fail("vkQueueSubmit", 0, vk::Result::ERROR_DEVICE_LOST);
     let ticket = Ticket { queue: 0, value: 1 };
     let lost = device.submit(&batch, ticket);
     assert!(
         matches!(&lost, Err(DeviceError::Lost { detail }) if detail.contains("ERROR_DEVICE_LOST")),
         "{lost:?}"
     );
-    SUBMITTED.set(None);
+    FAILS.set(None);
     assert_eq!(device.submit(&batch, ticket), lost);
     assert_eq!(device.wait(ticket, u64::MAX).map(|_| ()), lost);
 }
@@ -325,7 +402,7 @@ fn a_stalled_device_neither_hangs_nor_is_destroyed() {
     let kernel = pipeline(&device, 0, 0, 0);
     let mut batch = Batch::default();
     launch(&mut batch, kernel, 0, &[]);
-    SUBMITTED.set(Some(vk::Result::SUCCESS));
+    fail("vkQueueSubmit", 0, vk::Result::SUCCESS);
     let ticket = Ticket { queue: 0, value: 1 };
     device.submit(&batch, ticket).unwrap();
     assert_eq!(device.wait(ticket, 2_000_000), Ok(false));
