@@ -6,7 +6,7 @@ use tidegate_core::{Kernel, LaunchProblem, Region, ScalarKind};
 use crate::backend::AnyContext;
 use crate::{Buffer, Slice};
 
-/// One argument: a reference to a [`Buffer`], a [`Slice`], a number, or a [`Block`] of scalars.
+/// One argument: a reference to a [`Buffer`], a [`Slice`], a number, an array of numbers for a vector, or a [`Block`] of scalars.
 ///
 /// Buffers go to the kernel's bindings in order of group and binding, scalars to the members of its `var<immediate>` (or of its only `var<uniform>`) in order.
 pub trait Argument {
@@ -20,7 +20,7 @@ pub trait Arguments {
     fn add_all(&self, list: &mut List);
 }
 
-/// All scalars of a kernel at once, as bytes laid out as the kernel declares them.
+/// All scalars of a kernel at once, as bytes laid out as the kernel declares them. A launch takes either one block or single scalars.
 #[derive(Clone, Copy, Debug)]
 pub struct Block<'a, T>(pub &'a T);
 
@@ -30,7 +30,7 @@ pub struct List {
     pub(crate) regions: Vec<Region>,
     pub(crate) scalars: Vec<u8>,
     given: Vec<(&'static str, ScalarKind, u32, u32)>,
-    block: bool,
+    blocks: usize,
     /// The first problem met while arguments were added.
     failure: Option<tidegate_core::Error>,
     context: Option<AnyContext>,
@@ -41,7 +41,7 @@ impl List {
         self.regions.clear();
         self.scalars.clear();
         self.given.clear();
-        self.block = false;
+        self.blocks = 0;
         self.failure = None;
         if self.context.is_none() {
             self.context = Some(context.clone());
@@ -62,19 +62,22 @@ impl List {
 
     fn arrange(&mut self, kernel: &Kernel) -> Result<(), LaunchProblem> {
         let Some(block) = &kernel.scalars else {
-            return match self.given.len() + usize::from(self.block) {
+            return match self.given.len() + self.blocks {
                 0 => Ok(()),
                 given => Err(LaunchProblem::ScalarCount { expected: 0, given }),
             };
         };
-        if self.block {
+        if self.blocks == 1 && self.given.is_empty() {
             // Its size is checked against the kernel's with the rest of the launch.
             return Ok(());
         }
-        if self.given.len() != block.members.len() {
+        // A block stands for all members, so that nothing fits beside it.
+        let members = block.members.len();
+        let given = self.given.len() + self.blocks * members.max(1);
+        if self.blocks > 0 || given != members {
             return Err(LaunchProblem::ScalarCount {
-                expected: block.members.len(),
-                given: self.given.len(),
+                expected: members,
+                given,
             });
         }
         let packed = self.scalars.len();
@@ -153,7 +156,7 @@ impl<T: Argument + ?Sized> Argument for &T {
 
 impl<T: Pod> Argument for Block<'_, T> {
     fn add(&self, list: &mut List) {
-        list.block = true;
+        list.blocks += 1;
         list.scalars.extend_from_slice(bytemuck::bytes_of(self.0));
     }
 }

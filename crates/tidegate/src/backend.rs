@@ -18,11 +18,12 @@ pub(crate) enum AnyDevice {
 
 impl AnyDevice {
     fn inner(&self) -> &dyn Device {
-        match self {
+        // By value: without any backend there is none, and nothing to match.
+        match *self {
             #[cfg(feature = "vulkan")]
-            Self::Vulkan(it) => &**it,
+            Self::Vulkan(ref it) => &**it,
             #[cfg(feature = "sim")]
-            Self::Sim(it) => &**it,
+            Self::Sim(ref it) => &**it,
         }
     }
 }
@@ -45,8 +46,8 @@ impl Device for AnyDevice {
         self.inner().free(id);
     }
 
-    fn memory_available(&self) -> Option<u64> {
-        self.inner().memory_available()
+    fn memory_available(&self, kind: MemoryKind) -> Option<u64> {
+        self.inner().memory_available(kind)
     }
 
     fn write(&self, id: MemoryId, offset: u64, data: &[u8]) -> Result<(), DeviceError> {

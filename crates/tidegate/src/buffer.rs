@@ -57,7 +57,7 @@ impl<T: Pod> Buffer<T> {
     /// Elements `range`.
     ///
     /// # Errors
-    /// [`tidegate_core::Error::OutOfRange`], in bytes.
+    /// [`StreamError::OutOfRange`](crate::StreamError::OutOfRange), in bytes.
     pub fn slice(&self, range: impl RangeBounds<usize>) -> Result<Slice<'_, T>, Error> {
         self.as_slice().slice(range)
     }
@@ -77,7 +77,7 @@ impl<'a, T: Pod> Slice<'a, T> {
     /// Elements `range` of this slice.
     ///
     /// # Errors
-    /// [`tidegate_core::Error::OutOfRange`], in bytes.
+    /// [`StreamError::OutOfRange`](crate::StreamError::OutOfRange), in bytes from this slice's start.
     pub fn slice(&self, range: impl RangeBounds<usize>) -> Result<Self, Error> {
         let start = match range.start_bound() {
             Bound::Included(it) => *it,

@@ -1,24 +1,35 @@
 //! Devices: what there is, opening one, and making what lives on it.
 
 use bytemuck::Pod;
-use tidegate_core::{Capabilities, Context, Counters, Limits, MemoryKind, Policy};
+use tidegate_core::{Capabilities, Counters, Limits, MemoryKind, Policy};
 use tidegate_shader::{self as shader, BoundsChecks};
 
-use crate::backend::{AnyContext, AnyDevice};
+use crate::backend::AnyContext;
+#[cfg(any(feature = "vulkan", feature = "sim"))]
+use crate::backend::AnyDevice;
 use crate::buffer::bytes;
 use crate::{Buffer, Error, Event, Module, Stream};
 
-/// A device that is open. Clones are handles to the same device, which is closed when the last handle, stream and buffer is dropped.
+/// A device that is open. Clones are handles to the same device, which is closed when the last handle and everything made from it is dropped.
 #[derive(Clone, Debug)]
 pub struct Device {
     context: AnyContext,
 }
 
 /// How to open a device.
+///
+/// ```
+/// use tidegate::{Options, QueueFamily};
+///
+/// let options = Options::default()
+///     .with_device("lavapipe")
+///     .with_queue_family(QueueFamily::Graphics);
+/// assert_eq!(options.device.as_deref(), Some("lavapipe"));
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Options {
-    /// Which device: its position in [`devices`], or part of its name. The best one if not given.
+    /// Which device: its position in [`devices`], or part of its name in any case of letters. The best one if not given.
     pub device: Option<String>,
     /// The limits of its streams.
     pub limits: Limits,
@@ -26,6 +37,36 @@ pub struct Options {
     pub queue_family: QueueFamily,
     /// Whether Vulkan's validation layer watches every call. Slow, for tests; see [`Device::validation_messages`].
     pub validation: bool,
+}
+
+impl Options {
+    /// Chooses [`Self::device`].
+    #[must_use]
+    pub fn with_device(mut self, device: impl Into<String>) -> Self {
+        self.device = Some(device.into());
+        self
+    }
+
+    /// Replaces [`Self::limits`].
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Chooses [`Self::queue_family`].
+    #[must_use]
+    pub fn with_queue_family(mut self, family: QueueFamily) -> Self {
+        self.queue_family = family;
+        self
+    }
+
+    /// Turns [`Self::validation`] on or off.
+    #[must_use]
+    pub fn with_validation(mut self, validation: bool) -> Self {
+        self.validation = validation;
+        self
+    }
 }
 
 /// Which of a device's queues to use.
@@ -52,7 +93,7 @@ pub struct DeviceInfo {
 /// The devices that [`Options::device`] selects from, in the order of their positions.
 ///
 /// # Errors
-/// No driver can be loaded; the text says what to install.
+/// [`Error::Open`]: no driver can be loaded; the text says what to install.
 #[cfg(feature = "vulkan")]
 pub fn devices() -> Result<Vec<DeviceInfo>, Error> {
     let options = tidegate_vulkan::Options::default();
@@ -110,7 +151,7 @@ impl Device {
         let device =
             VulkanDevice::open(&select, &vulkan).map_err(|it| Error::Open(it.to_string()))?;
         let device = AnyDevice::Vulkan(Box::new(device));
-        Ok(Self::from_context(Context::new(
+        Ok(Self::from_context(AnyContext::new(
             device,
             options.limits.clone(),
         )))
@@ -130,7 +171,7 @@ impl Device {
     /// Takes a simulated device into use.
     #[cfg(feature = "sim")]
     pub fn simulated(device: tidegate_sim::Sim, limits: Limits) -> Self {
-        Self::from_context(Context::new(AnyDevice::Sim(Box::new(device)), limits))
+        Self::from_context(AnyContext::new(AnyDevice::Sim(Box::new(device)), limits))
     }
 
     /// The simulated device behind this one, if it is one.
@@ -167,11 +208,11 @@ impl Device {
         self.context.reset_counters();
     }
 
-    /// What Vulkan's validation layer has said so far. Empty without [`Options::validation`].
+    /// What Vulkan's validation layer has said so far: its latest 256 messages, oldest first. Empty without [`Options::validation`].
     pub fn validation_messages(&self) -> Vec<String> {
-        match self.context.device() {
+        match *self.context.device() {
             #[cfg(feature = "vulkan")]
-            AnyDevice::Vulkan(it) => it.validation_messages(),
+            AnyDevice::Vulkan(ref it) => it.validation_messages(),
             #[cfg(feature = "sim")]
             AnyDevice::Sim(_) => Vec::new(),
         }
@@ -200,8 +241,10 @@ impl Device {
 
     /// A buffer of `len` elements. Their content is unspecified: it may be what an earlier buffer left there. See [`Stream::zeros`] and [`Stream::upload_new`].
     ///
+    /// Waits only if memory is short, for the oldest work that still uses a dropped buffer.
+    ///
     /// # Errors
-    /// Memory that runs out, or a buffer larger than the device allows.
+    /// Memory that runs out, or a buffer larger than the device allows; a lost device; a stall or a failed submission if it waits.
     pub fn buffer<T: Pod>(&self, len: usize) -> Result<Buffer<T>, Error> {
         let memory = self.context.allocate(bytes::<T>(len), MemoryKind::Device)?;
         Ok(Buffer::new(memory, len))

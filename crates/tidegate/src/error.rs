@@ -6,7 +6,7 @@ use tidegate_shader::ShaderError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// From a stream, a buffer or the device behind it.
+    /// From a stream, a buffer or the device behind it: see [`StreamError`](crate::StreamError).
     #[error(transparent)]
     Stream(#[from] tidegate_core::Error),
     /// From a module's source.
@@ -75,7 +75,7 @@ impl Error {
                 Core::Lost(_) => ErrorKind::Lost,
                 Core::Failed(_) => ErrorKind::Failed,
                 Core::Stalled { .. } => ErrorKind::Stalled,
-                Core::Refused(_) | Core::Unsupported(_) => ErrorKind::Unsupported,
+                Core::Refused(_) => ErrorKind::Unsupported,
                 _ => ErrorKind::Usage,
             },
         }

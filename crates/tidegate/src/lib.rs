@@ -59,8 +59,10 @@ pub use crate::error::{Error, ErrorKind};
 pub use crate::module::{Kernel, Module};
 pub use crate::stream::{Event, Grid, Pending, Stream};
 pub use tidegate_core::{
-    Capabilities, Cause, Counters, Fault, LaunchProblem, Limits, Policy, Status,
+    Capabilities, Cause, Counters, Error as StreamError, Fault, LaunchProblem, Limits, Policy,
+    Status,
 };
+pub use tidegate_shader::ShaderError;
 
 #[cfg(feature = "sim")]
 pub use tidegate_sim as sim;

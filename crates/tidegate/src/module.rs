@@ -54,7 +54,7 @@ impl Module {
         }
     }
 
-    /// The same source with other values for its `override` constants, by name.
+    /// The same source with other values for its `override` constants, by name. Kernels written in Rust have no constants, and stay as they are.
     ///
     /// # Errors
     /// A constant that the source does not declare or that cannot have the value.

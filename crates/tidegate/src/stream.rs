@@ -29,6 +29,7 @@ pub struct Event(tidegate_core::Event<AnyDevice>);
 /// Elements on their way from the device. Dropping it unread is fine.
 pub struct Pending<T> {
     raw: Download<AnyDevice>,
+    len: usize,
     element: PhantomData<fn() -> T>,
 }
 
@@ -39,7 +40,17 @@ impl<T> fmt::Debug for Pending<T> {
 }
 
 impl<T: Pod> Pending<T> {
-    /// Whether [`Self::wait`] would return at once.
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether [`Self::wait`] would return at once. Neither waits nor submits, so that work which is held back stays so.
     ///
     /// # Errors
     /// The device is lost.
@@ -47,16 +58,24 @@ impl<T: Pod> Pending<T> {
         Ok(self.raw.is_complete()?)
     }
 
-    /// Waits for this copy's own submission and returns the elements as they were when it was recorded.
+    /// Waits for this copy's own submission, which is submitted first if it is still held back, and returns the elements as they were when it was recorded. Nothing is used up: after a
+    /// success, a stall and a submission without memory it may be called again.
     ///
     /// # Errors
-    /// A stall, a failed submission or a lost device; then no elements are returned.
-    pub fn wait(self) -> Result<Vec<T>, Error> {
-        let len = (self.raw.bytes() / size_of::<T>().max(1) as u64) as usize;
-        let mut elements = vec![T::zeroed(); len];
-        self.raw
-            .wait_into(bytemuck::cast_slice_mut(&mut elements))?;
+    /// A stall; no memory for a submission (the work is kept); a failed submission; a lost device. Then no elements are returned.
+    pub fn wait(&mut self) -> Result<Vec<T>, Error> {
+        let mut elements = vec![T::zeroed(); self.len];
+        self.wait_into(&mut elements)?;
         Ok(elements)
+    }
+
+    /// As [`Self::wait`], into `target`, which has exactly [`Self::len`] elements.
+    ///
+    /// # Errors
+    /// As [`Self::wait`], and [`StreamError::SizeMismatch`](crate::StreamError::SizeMismatch), in bytes, before any wait. After an error the content of `target` is
+    /// unspecified.
+    pub fn wait_into(&mut self, target: &mut [T]) -> Result<(), Error> {
+        Ok(self.raw.wait_into(bytemuck::cast_slice_mut(target))?)
     }
 }
 
@@ -65,7 +84,7 @@ impl Event {
         Self(raw)
     }
 
-    /// Whether the work that it marks is complete. Never waits.
+    /// Whether the work that it marks is complete. Neither waits nor submits.
     ///
     /// # Errors
     /// The device is lost.
@@ -76,7 +95,7 @@ impl Event {
     /// Waits until the work that it marks is complete, and submits it first if it is still held back.
     ///
     /// # Errors
-    /// A stall or a lost device.
+    /// A stall; no memory for a submission (the work is kept); a lost device.
     pub fn synchronize(&self) -> Result<(), Error> {
         Ok(self.0.synchronize()?)
     }
@@ -105,11 +124,11 @@ impl Stream {
         self.raw.set_policy(policy);
     }
 
-    /// Launches `kernel` over `grid` workgroups (along x, or x, y and z). Returns at once.
+    /// Launches `kernel` over `grid` workgroups (along x, or x, y and z). Returns at once, unless a limit of [`Limits`](crate::Limits) is reached.
     ///
     /// # Errors
     /// Arguments that do not fit the kernel, a grid that the device does not allow, a buffer or kernel of another device, and two arguments that share bytes of which one is
-    /// written: see [`LaunchProblem`](crate::LaunchProblem). A failed submission is reported here once.
+    /// written: see [`LaunchProblem`](crate::LaunchProblem). A lost device. A submission that failed is reported once, by this or by the next call on the stream.
     pub fn launch(
         &mut self,
         kernel: &Kernel,
@@ -153,7 +172,8 @@ impl Stream {
     /// Copies `data` to the start of `target`. The slice has been read when the call returns.
     ///
     /// # Errors
-    /// More elements than `target` has; memory for staging; a lost device.
+    /// More elements than `target` has; a buffer of another device; memory for staging; a failed submission or a lost device. After the last three, part of a large upload may
+    /// have been recorded.
     pub fn upload<'a, T: Pod>(
         &mut self,
         target: impl Into<Slice<'a, T>>,
@@ -167,7 +187,7 @@ impl Stream {
     /// A new buffer that holds `data`.
     ///
     /// # Errors
-    /// Memory; a lost device.
+    /// As [`Device::buffer`] and [`Self::upload`].
     pub fn upload_new<T: Pod>(&mut self, data: &[T]) -> Result<Buffer<T>, Error> {
         let buffer = self.device().buffer(data.len())?;
         self.upload(&buffer, data)?;
@@ -177,7 +197,7 @@ impl Stream {
     /// A new buffer of `len` zeros.
     ///
     /// # Errors
-    /// Memory; a lost device.
+    /// As [`Device::buffer`] and [`Self::fill`].
     pub fn zeros<T: Pod>(&mut self, len: usize) -> Result<Buffer<T>, Error> {
         let buffer = self.device().buffer(len)?;
         let (memory, size) = (&buffer.memory, bytes::<T>(len));
@@ -188,7 +208,7 @@ impl Stream {
     /// Starts to copy `source` to the host, as it is at this point of the stream.
     ///
     /// # Errors
-    /// Memory that the host can read; a lost device.
+    /// A buffer of another device; memory that the host can read; a failed submission or a lost device.
     pub fn download<'a, T: Pod>(
         &mut self,
         source: impl Into<Slice<'a, T>>,
@@ -199,6 +219,7 @@ impl Stream {
             .download(source.memory, source.offset(), source.bytes())?;
         Ok(Pending {
             raw,
+            len: source.len(),
             element: PhantomData,
         })
     }
@@ -206,7 +227,7 @@ impl Stream {
     /// Copies all of `source` to `target`, which has the same length.
     ///
     /// # Errors
-    /// Lengths that differ; overlapping slices of one buffer; a buffer of another device.
+    /// Lengths that differ; overlapping slices of one buffer; a buffer of another device; a failed submission or a lost device.
     pub fn copy<'a, 'b, T: Pod>(
         &mut self,
         source: impl Into<Slice<'a, T>>,
@@ -230,10 +251,11 @@ impl Stream {
         )?)
     }
 
-    /// Sets every element of `target` to `value`.
+    /// Sets every element of `target` to `value`. Elements of other sizes than 1, 2 and 4 bytes go up as data.
     ///
     /// # Errors
-    /// A buffer of another device; a lost device.
+    /// A buffer of another device; elements of no size; memory for staging; a failed submission or a lost device. After the last three, part of a fill that goes up as data may have
+    /// been recorded.
     pub fn fill<'a, T: Pod>(
         &mut self,
         target: impl Into<Slice<'a, T>>,
@@ -254,10 +276,10 @@ impl Stream {
         Ok(self.raw.record(&event.0)?)
     }
 
-    /// Makes everything recorded here from now on come after the event's work.
+    /// Makes everything recorded here from now on come after the event's work, which is submitted first if it is still held back. The host does not wait for it.
     ///
     /// # Errors
-    /// An event of another device; a lost device.
+    /// An event of another device; no memory for a submission (the work is kept); a failed submission or a lost device.
     pub fn wait(&mut self, event: &Event) -> Result<(), Error> {
         Ok(self.raw.wait(&event.0)?)
     }
@@ -265,7 +287,7 @@ impl Stream {
     /// Submits what is pending, and does not wait.
     ///
     /// # Errors
-    /// The driver has no memory for it (the work is kept); a lost device.
+    /// No memory for the submission (the work is kept); a failed submission or a lost device.
     pub fn flush(&mut self) -> Result<(), Error> {
         Ok(self.raw.flush()?)
     }
@@ -273,7 +295,7 @@ impl Stream {
     /// Where the stream's work stands. Neither waits nor submits.
     ///
     /// # Errors
-    /// A lost device.
+    /// A failed submission or a lost device.
     pub fn query(&mut self) -> Result<Status, Error> {
         Ok(self.raw.query()?)
     }
@@ -281,7 +303,7 @@ impl Stream {
     /// Submits what is pending and waits until all of this stream's work is complete.
     ///
     /// # Errors
-    /// A stall, a failed submission or a lost device.
+    /// A stall; a failed submission; no memory for a submission (the work is kept); a lost device.
     pub fn synchronize(&mut self) -> Result<(), Error> {
         Ok(self.raw.synchronize()?)
     }

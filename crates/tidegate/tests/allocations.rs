@@ -84,7 +84,7 @@ impl tidegate_core::Device for Null {
 
     fn free(&self, _: MemoryId) {}
 
-    fn memory_available(&self) -> Option<u64> {
+    fn memory_available(&self, _: MemoryKind) -> Option<u64> {
         None
     }
 

@@ -7,8 +7,8 @@
 use std::time::{Duration, Instant};
 
 use tidegate::sim::{Failure, Faults, Setup, Sim, Stall, kernels};
-use tidegate::{Device, Error, ErrorKind, Kernel, Limits, Policy, Stream};
-use tidegate_core::{Code, Error as Core, Ticket};
+use tidegate::{Buffer, Device, Error, ErrorKind, Kernel, Limits, Policy, Stream, StreamError};
+use tidegate_core::{Code, Ticket};
 
 const POLICIES: [Policy; 3] = [Policy::EveryDispatch, Policy::UntilSync, Policy::Adaptive];
 
@@ -24,6 +24,15 @@ fn affine(device: &Device) -> Kernel {
     };
     let module = device.module_from_host(vec![(kernel, run)]);
     module.kernel("affine").unwrap()
+}
+
+/// A stream with nothing to do, and a kernel and 64 zeros to work with.
+fn idle(seed: u64, policy: Policy) -> (Sim, Stream, Kernel, Buffer<u32>) {
+    let (sim, device) = open(seed);
+    let mut stream = device.stream_with(policy).unwrap();
+    let x = stream.zeros(64).unwrap();
+    stream.synchronize().unwrap();
+    (sim, stream, affine(&device), x)
 }
 
 fn each(test: impl Fn(u64, Policy)) {
@@ -51,7 +60,7 @@ fn a_lost_device_is_an_error_for_everyone_and_a_new_one_works() {
         let mut other = device.stream_with(policy).unwrap();
         let kernel = affine(&device);
         let y = other.zeros::<u32>(64).unwrap();
-        let late = other.download(&y).unwrap();
+        let mut late = other.download(&y).unwrap();
         other.synchronize().unwrap();
         sim.arm(Faults {
             // The launch, if it is submitted by itself; what it is submitted with, if not.
@@ -79,7 +88,7 @@ fn a_lost_device_is_an_error_for_everyone_and_a_new_one_works() {
         ] {
             assert_eq!(error.kind(), ErrorKind::Lost, "{error}");
         }
-        drop((stream, other, kernel, y, device));
+        drop((stream, other, kernel, y, late, device));
         assert_eq!((sim.live().allocations, sim.live().pipelines), (0, 0));
 
         let (_, device) = open(seed);
@@ -95,12 +104,8 @@ fn a_lost_device_is_an_error_for_everyone_and_a_new_one_works() {
 #[test]
 fn a_failed_submission_spoils_its_results_and_nothing_else() {
     each(|seed, policy| {
-        let (sim, device) = open(seed);
-        let mut stream = device.stream_with(policy).unwrap();
-        let kernel = affine(&device);
-        let x = stream.zeros::<u32>(64).unwrap();
-        stream.synchronize().unwrap();
-        let before = device.counters().submissions;
+        let (sim, mut stream, kernel, x) = idle(seed, policy);
+        let before = stream.counters().submissions;
         sim.arm(Faults {
             failures: vec![Failure {
                 ticket: Ticket {
@@ -132,11 +137,7 @@ fn a_failed_submission_spoils_its_results_and_nothing_else() {
 #[test]
 fn a_submission_without_memory_is_kept_and_done_later() {
     each(|seed, policy| {
-        let (sim, device) = open(seed);
-        let mut stream = device.stream_with(policy).unwrap();
-        let kernel = affine(&device);
-        let x = stream.zeros::<u32>(64).unwrap();
-        stream.synchronize().unwrap();
+        let (sim, mut stream, kernel, x) = idle(seed, policy);
         sim.arm(Faults {
             submits: vec![1, 2, 3],
             ..Faults::default()
@@ -144,12 +145,30 @@ fn a_submission_without_memory_is_kept_and_done_later() {
         stream.launch(&kernel, 1, (&x, 1_u32, 3_u32)).unwrap();
         let mut refusals = 0;
         while let Err(error) = stream.synchronize() {
-            assert!(matches!(error, Error::Stream(Core::SubmissionOutOfMemory)));
+            assert!(matches!(
+                error,
+                Error::Stream(StreamError::SubmissionOutOfMemory)
+            ));
             assert_eq!(error.kind(), ErrorKind::OutOfMemory);
             refusals += 1;
         }
         assert!((2..=3).contains(&refusals), "{refusals}");
-        assert_eq!(stream.download(&x).unwrap().wait().unwrap(), [3; 64]);
+        // Nor does a result go with it that is waited for.
+        let mut pending = stream.download(&x).unwrap();
+        sim.arm(Faults {
+            submits: vec![1, 2, 3],
+            ..Faults::default()
+        });
+        stream.launch(&kernel, 1, (&x, 1_u32, 3_u32)).unwrap();
+        let mut late = stream.download(&x).unwrap();
+        let got = loop {
+            match late.wait() {
+                Ok(got) => break got,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::OutOfMemory),
+            }
+        };
+        assert_eq!(got, [6; 64]);
+        assert_eq!(pending.wait().unwrap(), [3; 64]);
         sim.assert_clean();
     });
 }
@@ -157,11 +176,7 @@ fn a_submission_without_memory_is_kept_and_done_later() {
 #[test]
 fn a_stall_is_an_error_in_bounded_time() {
     each(|seed, policy| {
-        let (sim, device) = open(seed);
-        let mut stream = device.stream_with(policy).unwrap();
-        let kernel = affine(&device);
-        let x = stream.zeros::<u32>(64).unwrap();
-        stream.synchronize().unwrap();
+        let (sim, mut stream, kernel, x) = idle(seed, policy);
         sim.arm(Faults {
             stalls: vec![Stall {
                 queue: 0,
@@ -175,8 +190,10 @@ fn a_stall_is_an_error_in_bounded_time() {
         assert!(start.elapsed() < Duration::from_secs(10));
         assert_eq!(error.kind(), ErrorKind::Stalled);
         assert!(error.to_string().contains("affine"), "{error}");
+        let mut pending = stream.download(&x).unwrap();
+        assert_eq!(pending.wait().unwrap_err().kind(), ErrorKind::Stalled);
         sim.release(0);
-        assert_eq!(stream.download(&x).unwrap().wait().unwrap(), [3; 64]);
+        assert_eq!(pending.wait().unwrap(), [3; 64]);
         sim.assert_clean();
     });
 }

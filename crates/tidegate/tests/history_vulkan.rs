@@ -51,8 +51,8 @@ impl Device for Handle {
         self.0.free(id);
     }
 
-    fn memory_available(&self) -> Option<u64> {
-        self.0.memory_available()
+    fn memory_available(&self, kind: MemoryKind) -> Option<u64> {
+        self.0.memory_available(kind)
     }
 
     fn write(&self, id: MemoryId, offset: u64, data: &[u8]) -> Result<(), DeviceError> {

@@ -1,7 +1,6 @@
 //! Bad input: each a typed error with the names and numbers in it, no panic, and the stream goes on working.
 
-use tidegate::{Device, Error, ErrorKind, Kernel, LaunchProblem, Stream};
-use tidegate_core::Error as Core;
+use tidegate::{Block, Device, Error, ErrorKind, Kernel, LaunchProblem, Stream, StreamError};
 
 use crate::world::World;
 
@@ -46,7 +45,7 @@ impl Bench {
 
 fn problem(error: &Error) -> &LaunchProblem {
     match error {
-        Error::Stream(Core::Launch { problem, .. }) => problem,
+        Error::Stream(StreamError::Launch { problem, .. }) => problem,
         other => panic!("not about a launch: {other}"),
     }
 }
@@ -82,14 +81,22 @@ pub(crate) fn wrong_scalars(world: &World) {
     bench.refuses(float, &["affine", "`b`", "u32", "f32"]);
     let wide = bench.stream.launch(&affine, 1, (&x, 1_u64, 2_u32));
     bench.refuses(wide, &["affine", "`a`", "u64"]);
-    let block = bench
-        .stream
-        .launch(&affine, 1, (&x, tidegate::Block(&[1_u32; 3])));
+    let block = bench.stream.launch(&affine, 1, (&x, Block(&[1_u32; 3])));
     bench.refuses(block, &["affine", "8 bytes", "12 given"]);
+    // A block is all scalars, even where the bytes would add up.
+    let (half, whole) = (Block(&1_u32), Block(&[1_u32; 2]));
+    let halves = bench.stream.launch(&affine, 1, (&x, half, half));
+    bench.refuses(halves, &["affine", "2 scalars", "4 given"]);
+    let beside = bench.stream.launch(&affine, 1, (&x, half, 1_u32));
+    bench.refuses(beside, &["affine", "2 scalars", "3 given"]);
+    let before = bench.stream.launch(&affine, 1, (&x, 1_u32, whole));
+    bench.refuses(before, &["affine", "2 scalars", "3 given"]);
     let copy = world.kernel(&bench.device, "copy");
     let y = bench.stream.zeros::<u32>(64).unwrap();
     let extra = bench.stream.launch(&copy, 1, (&x, &y, 1_u32));
     bench.refuses(extra, &["copy", "0 scalars", "1 given"]);
+    let extra = bench.stream.launch(&copy, 1, (&x, &y, whole, 1_u32));
+    bench.refuses(extra, &["copy", "0 scalars", "2 given"]);
 }
 
 pub(crate) fn wrong_grids(world: &World) {
@@ -157,6 +164,14 @@ pub(crate) fn slices_out_of_range(world: &World) {
     bench.refuses(inner, &["16 bytes"]);
     let long = bench.stream.upload(&x, &[0; 11]);
     bench.refuses(long, &["44", "40 bytes"]);
+    let mut pending = bench.stream.download(&x).unwrap();
+    let mut target = [7; 11];
+    for len in [0, 9, 11] {
+        let result = pending.wait_into(&mut target[..len]);
+        bench.refuses(result, &["40", &(len * 4).to_string()]);
+    }
+    pending.wait_into(&mut target[..10]).unwrap();
+    assert_eq!(target, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7]);
 }
 
 pub(crate) fn copies_that_do_not_fit(world: &World) {

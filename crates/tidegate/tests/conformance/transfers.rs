@@ -70,11 +70,11 @@ pub(crate) fn downloads_late_at_once_and_never(world: &World) {
         stream.launch(&index, 2, (&x, step)).unwrap();
         drop(stream.download(&x).unwrap());
         late.push(stream.download(&x).unwrap());
-        let now = stream.download(x.slice(..1).unwrap()).unwrap();
+        let mut now = stream.download(x.slice(..1).unwrap()).unwrap();
         assert_eq!(now.wait().unwrap(), [step]);
     }
     drop(stream);
-    for (step, pending) in (0_u32..10).zip(late).rev() {
+    for (step, mut pending) in (0_u32..10).zip(late).rev() {
         while !pending.is_complete().unwrap() {
             std::thread::yield_now();
         }
@@ -87,13 +87,19 @@ pub(crate) fn downloads_late_at_once_and_never(world: &World) {
 pub(crate) fn a_download_is_a_snapshot(world: &World) {
     let (_device, mut stream) = world.open();
     let x = stream.upload_new(&[1_u32; 8]).unwrap();
-    let before = stream.download(&x).unwrap();
+    let mut before = stream.download(&x).unwrap();
     stream.fill(&x, 2_u32).unwrap();
-    let after = stream.download(&x).unwrap();
+    let mut after = stream.download(&x).unwrap();
     stream.upload(&x, &[3_u32; 8]).unwrap();
     drop(x);
-    assert_eq!(after.wait().unwrap(), [2; 8]);
-    assert_eq!(before.wait().unwrap(), [1; 8]);
+    assert_eq!((before.len(), before.is_empty()), (8, false));
+    // Waiting uses nothing up.
+    for _ in 0..2 {
+        assert_eq!(after.wait().unwrap(), [2; 8]);
+        let mut target = [0; 8];
+        before.wait_into(&mut target).unwrap();
+        assert_eq!(target, [1; 8]);
+    }
 }
 
 pub(crate) fn slices_of_slices(world: &World) {
@@ -105,7 +111,7 @@ pub(crate) fn slices_of_slices(world: &World) {
         .upload(middle.slice(10..=11).unwrap(), &[7, 8])
         .unwrap();
     stream.fill(middle.slice(58..).unwrap(), 9).unwrap();
-    let tail = stream.download(middle.slice(50..).unwrap()).unwrap();
+    let mut tail = stream.download(middle.slice(50..).unwrap()).unwrap();
     assert_eq!(tail.wait().unwrap(), [0, 0, 0, 0, 0, 0, 0, 0, 9, 9]);
     let mut want = vec![0; 100];
     (want[30], want[31], want[78], want[79]) = (7, 8, 9, 9);
@@ -173,6 +179,9 @@ pub(crate) fn nothing_of_nothing(world: &World) {
     stream.fill(&x, 1).unwrap();
     stream.copy(&x, &x).unwrap();
     assert_eq!(stream.download(&x).unwrap().wait().unwrap(), []);
+    let none = device.buffer::<()>(3).unwrap();
+    stream.upload(&none, &[(); 3]).unwrap();
+    assert_eq!(stream.download(&none).unwrap().wait().unwrap(), [(); 3]);
     stream.synchronize().unwrap();
     stream.flush().unwrap();
 }

@@ -72,9 +72,7 @@ impl World {
                 Device::simulated(Sim::with(seed, setup), limits)
             }
             Backend::Vulkan => {
-                let mut options = Options::default();
-                options.limits = limits;
-                options.validation = true;
+                let options = Options::default().with_limits(limits).with_validation(true);
                 Device::open(&options).unwrap_or_else(|it| panic!("the suite needs Vulkan: {it}"))
             }
         };
