@@ -15,7 +15,7 @@ use tidegate_core::{DeviceError, Ticket};
 
 use crate::blame::Blame;
 use crate::device::Logical;
-use crate::error::Failure;
+use crate::error::{Failure, refused};
 use crate::submit::Fences;
 
 /// Longest sleep between two looks at the queues. A command buffer that failed may wake nobody.
@@ -179,22 +179,31 @@ impl Timelines {
         Ok(())
     }
 
-    /// The last value of `queue` that is complete.
+    /// The last value of `queue` that is complete, or first a failure that nobody has been told of.
     pub(crate) fn completed(&self, queue: u32, device: &Logical) -> Result<u64, DeviceError> {
-        let Some(timeline) = self.0.get(queue as usize) else {
-            return Err(crate::error::refused(format!("there is no queue {queue}")));
-        };
-        if timeline.look(queue, device, self)?.blocked {
-            self.look_around(device)?;
-        }
-        // A failure is told before the value that it belongs to.
+        let timeline = self.look_at(queue, device)?;
         match timeline.flights().failures.pop_front() {
             Some(failure) => Err(failure),
             None => Ok(timeline.completed.load(Ordering::Acquire)),
         }
     }
 
-    /// Waits for a ticket: first by asking for `spin`, then by sleeping, never longer than [`SLICE`] without a look at every queue.
+    /// Brings a queue's completed value up to date.
+    fn look_at(&self, queue: u32, device: &Logical) -> Result<&Timeline, DeviceError> {
+        let Some(timeline) = self.0.get(queue as usize) else {
+            return Err(refused(format!(
+                "there is no queue {queue}, only {}",
+                self.0.len()
+            )));
+        };
+        if timeline.look(queue, device, self)?.blocked {
+            self.look_around(device)?;
+        }
+        Ok(timeline)
+    }
+
+    /// Waits for a ticket: first by asking for `spin`, then by sleeping, never longer than [`SLICE`] without a look at every queue. Failures are left to
+    /// [`Self::completed`], which core calls under its own lock: between a failure told here and core's note of it, another thread could take the ticket for good.
     pub(crate) fn wait(
         &self,
         ticket: Ticket,
@@ -205,7 +214,10 @@ impl Timelines {
         let start = Instant::now();
         loop {
             // A pool for each look: a wait may be long.
-            let done = autoreleasepool(|_| self.completed(ticket.queue, device))? >= ticket.value;
+            let done = autoreleasepool(|_| {
+                let timeline = self.look_at(ticket.queue, device)?;
+                Ok(timeline.completed.load(Ordering::Acquire) >= ticket.value)
+            })?;
             let waited = start.elapsed();
             if done || waited >= timeout {
                 return Ok(done);
@@ -252,15 +264,10 @@ impl Timelines {
                 queue,
                 value: timeline.submitted.load(Ordering::Acquire),
             };
-            loop {
-                let left = end.saturating_duration_since(Instant::now());
-                match self.wait(ticket, device, left, spin) {
-                    Ok(done) => return done,
-                    // Each failure is told once.
-                    Err(DeviceError::Failed { .. }) => {}
-                    Err(_) => return self.is_idle(),
-                }
-            }
+            let left = end.saturating_duration_since(Instant::now());
+            // On a lost device nothing more is known than what each command buffer says.
+            self.wait(ticket, device, left, spin)
+                .unwrap_or_else(|_| self.is_idle())
         })
     }
 
