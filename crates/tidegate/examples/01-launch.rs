@@ -1,4 +1,5 @@
 //! A kernel, its buffers, and its result.
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use tidegate::{Device, Error};
 

@@ -1,4 +1,5 @@
 //! Uploads, fills, copies between buffers, slices, and results that are waited for late.
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use tidegate::{Device, Error};
 

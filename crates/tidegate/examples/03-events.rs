@@ -1,4 +1,5 @@
 //! Two streams, ordered by an event and by the buffers that they share.
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use tidegate::{Device, Error, Status};
 

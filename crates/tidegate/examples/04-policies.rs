@@ -1,4 +1,5 @@
 //! What batching buys: the same launches under each policy.
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::time::Instant;
 

@@ -1,4 +1,5 @@
 //! Streams on several threads, which take turns with one buffer.
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::sync::mpsc;
 use std::thread;

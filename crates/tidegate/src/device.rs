@@ -19,11 +19,15 @@ pub struct Device {
 /// How to open a device.
 ///
 /// ```
-/// use tidegate::{Options, QueueFamily};
+/// use tidegate::{Limits, Options, QueueFamily};
 ///
 /// let options = Options::default()
 ///     .with_device("lavapipe")
-///     .with_queue_family(QueueFamily::Graphics);
+///     .with_queue_family(QueueFamily::Graphics)
+///     .with_limits(Limits {
+///         wait_ns: 5_000_000_000,
+///         ..Limits::default()
+///     });
 /// assert_eq!(options.device.as_deref(), Some("lavapipe"));
 /// ```
 #[derive(Clone, Debug, Default)]
