@@ -44,9 +44,7 @@ fn a_chain_of_dependent_launches() {
                 after: Stages::TRANSFER,
             },
         );
-        copy(&mut batch, x, back);
-        batch.host_reads = true;
-        assert_eq!(rig.run_and_read(&batch, &back), expected(100));
+        assert_eq!(rig.copy_and_read(&mut batch, x, back), expected(100));
     }
 }
 
@@ -73,9 +71,7 @@ fn the_opening_barrier_orders_batches() {
             before: Stages::COMPUTE,
             after: Stages::TRANSFER,
         };
-        copy(&mut batch, x, back);
-        batch.host_reads = true;
-        assert_eq!(rig.run_and_read(&batch, &back), expected(50));
+        assert_eq!(rig.copy_and_read(&mut batch, x, back), expected(50));
     }
 }
 
@@ -94,14 +90,12 @@ fn fills_copies_and_uploads_land_where_they_should() {
     let to = region(x.memory, 81, 3);
     copy(&mut batch, odd, to);
     barrier(&mut batch, ALL);
-    copy(&mut batch, x, back);
-    batch.host_reads = true;
     let mut model = vec![7; 64];
     model[3..8].fill(0xdead_beef);
     model[10..12].copy_from_slice(&[1, 2]);
     let mut raw = bytes(&model);
     raw.copy_within(13..16, 81);
-    assert_eq!(rig.run_and_read(&batch, &back), words(&raw));
+    assert_eq!(rig.copy_and_read(&mut batch, x, back), words(&raw));
 }
 
 #[test]
@@ -132,9 +126,7 @@ var<immediate> s: Scalars;
         launch(&mut batch, pipeline, &[x], &bytes(&[at, 3, 63]), [1, 1, 1]);
         barrier(&mut batch, ALL);
     }
-    copy(&mut batch, x, back);
-    batch.host_reads = true;
-    let got = rig.run_and_read(&batch, &back);
+    let got = rig.copy_and_read(&mut batch, x, back);
     for at in 0..8 {
         assert_eq!(got[at as usize], (3 + at) * 3 + at);
     }
@@ -181,9 +173,7 @@ fn several_groups_and_a_uniform_block() {
         barrier(&mut batch, ALL);
         launch(&mut batch, pipeline, &[c, a, b, scale], &[], [1, 1, 1]);
         barrier(&mut batch, ALL);
-        copy(&mut batch, c, back);
-        batch.host_reads = true;
-        assert_eq!(rig.run_and_read(&batch, &back), vec![430; 64]);
+        assert_eq!(rig.copy_and_read(&mut batch, c, back), vec![430; 64]);
     }
 }
 
@@ -210,9 +200,7 @@ fn a_submission_takes_as_many_descriptor_pools_as_it_needs() {
             }
         }
         barrier(&mut batch, ALL);
-        copy(&mut batch, x, back);
-        batch.host_reads = true;
-        let got = rig.run_and_read(&batch, &back);
+        let got = rig.copy_and_read(&mut batch, x, back);
         for at in 0..32 {
             let steps = if at < 1000 % 32 { 32 } else { 31 };
             assert_eq!(got[at * 64 + 63], lcg(round, steps), "slice {at}");
@@ -233,18 +221,17 @@ fn what_the_host_writes_is_seen_and_what_it_may_read_is_told() {
         .write(staging.memory, 0, &bytes(&data))
         .unwrap();
     let mut batch = Batch::default();
-    copy(&mut batch, staging, back);
-    batch.host_reads = true;
-    assert_eq!(rig.run_and_read(&batch, &back), data);
+    assert_eq!(rig.copy_and_read(&mut batch, staging, back), data);
     if device_access.write {
         rig.device()
             .write(direct.memory, 4, &bytes(&data[..9]))
             .unwrap();
         batch.clear();
         batch.opening = ALL;
-        copy(&mut batch, direct, back);
-        batch.host_reads = true;
-        assert_eq!(rig.run_and_read(&batch, &back)[1..10], data[..9]);
+        assert_eq!(
+            rig.copy_and_read(&mut batch, direct, back)[1..10],
+            data[..9]
+        );
     } else {
         let refused = rig.device().write(direct.memory, 0, &[0; 4]);
         assert!(refused.is_err());
@@ -276,9 +263,7 @@ fn queues_wait_for_each_other() {
         batch.clear();
         batch.opening = ALL;
         batch.waits.push(last);
-        copy(&mut batch, x, back);
-        batch.host_reads = true;
-        assert_eq!(rig.run_and_read(&batch, &back), expected(20));
+        assert_eq!(rig.copy_and_read(&mut batch, x, back), expected(20));
     }
 }
 
@@ -363,9 +348,10 @@ fn indices_are_used_again() {
         barrier(&mut batch, ALL);
         launch(&mut batch, id, &[x], &[], [1, 1, 1]);
         barrier(&mut batch, ALL);
-        copy(&mut batch, x, back);
-        batch.host_reads = true;
-        assert_eq!(rig.run_and_read(&batch, &back), vec![lcg(round, 1); 64]);
+        assert_eq!(
+            rig.copy_and_read(&mut batch, x, back),
+            vec![lcg(round, 1); 64]
+        );
         rig.device().destroy_pipeline(id);
         rig.device().free(memory);
     }

@@ -120,10 +120,17 @@ impl Rig {
         assert!(self.device().completed(ticket.queue).unwrap() >= ticket.value);
     }
 
-    /// Runs a batch and reads a readback allocation.
-    pub(crate) fn run_and_read(&self, batch: &Batch, from: &Region) -> Vec<u32> {
+    /// Runs a batch that ends with a copy from `source` to `back`, and reads that.
+    pub(crate) fn copy_and_read(
+        &self,
+        batch: &mut Batch,
+        source: Region,
+        back: Region,
+    ) -> Vec<u32> {
+        copy(batch, source, back);
+        batch.host_reads = true;
         self.wait(self.submit(batch));
-        self.read(from)
+        self.read(&back)
     }
 
     pub(crate) fn read(&self, from: &Region) -> Vec<u32> {
