@@ -37,22 +37,19 @@ pub(crate) struct Matmul {
     pub(crate) tokens: u32,
 }
 
-/// The source of every kernel for a model's shape, by name, with the formats and endings of a matrix product one by one rather than each with each: for golden files.
+/// The source of every kernel for a model's shape, by name, matrix products for every format, ending and number of tokens: for golden files.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn sources(config: &Config, software: bool) -> Vec<(String, String)> {
+    let formats = [Format::Q4, Format::Q8, Format::F16, Format::F32];
     let mut sources = Vec::new();
-    for (format, then, single) in [
-        (Format::Q4, Then::Store, true),
-        (Format::Q4, Then::Store, false),
-        (Format::Q4, Then::Add, true),
-        (Format::Q4, Then::Gate, true),
-        (Format::Q8, Then::Store, true),
-        (Format::F16, Then::Store, true),
-        (Format::F32, Then::Store, true),
-    ] {
-        let shape = Shape::of(software, single, then);
-        let name = format!("{format:?}-{then:?}-{}", shape.tokens);
-        sources.push((name, matmul_source(format, then, shape)));
+    for format in formats {
+        for then in [Then::Store, Then::Add, Then::Gate] {
+            for single in [true, false] {
+                let shape = Shape::of(software, single, then);
+                let name = format!("{format:?}-{then:?}-{}", shape.tokens);
+                sources.push((name, matmul_source(format, then, shape)));
+            }
+        }
     }
     if !software {
         sources.extend([
@@ -61,8 +58,9 @@ pub(crate) fn sources(config: &Config, software: bool) -> Vec<(String, String)> 
             ("attention".to_owned(), attention_source(config)),
             ("argmax".to_owned(), ARGMAX.to_owned()),
             ("nll".to_owned(), NLL.to_owned()),
-            ("embed".to_owned(), embed_source(Format::Q8)),
         ]);
+        let embed = |format: Format| (format!("{format:?}"), embed_source(format));
+        sources.extend(formats.map(embed));
     }
     sources
 }

@@ -325,6 +325,30 @@ mod tests {
         assert!(expected.check("x", &words(3)[1..]).is_err());
     }
 
+    /// `UPDATE_GOLDEN=1 cargo test -p tidegate-cli golden` writes the files anew.
+    #[test]
+    fn the_kernel_is_written_as_the_golden_files_say() {
+        use tidegate_shader::{Module, MslOptions, SpirvOptions};
+        let module = Module::from_wgsl(SOURCE).unwrap();
+        let spirv = module.spirv_text(KERNEL, &SpirvOptions::default());
+        let msl = module.msl(KERNEL, &MslOptions::default());
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        for (name, text) in [
+            ("chain.spvasm", spirv.unwrap()),
+            ("chain.metal", msl.unwrap().source),
+        ] {
+            let path = folder.join(name);
+            if std::env::var_os("UPDATE_GOLDEN").is_some() {
+                std::fs::write(&path, &text).unwrap();
+            }
+            let found = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(
+                found == text,
+                "{name} differs; look at it, then refresh with UPDATE_GOLDEN=1"
+            );
+        }
+    }
+
     #[test]
     fn the_constants_are_those_of_the_source() {
         assert!(SOURCE.contains(&format!("{}u", STEP.factor)));
