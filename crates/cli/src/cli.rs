@@ -58,7 +58,7 @@ pub(crate) enum Command {
 The text is streamed to standard output, with --json it is part of the document:
   text, token_ids (without the one by which the model ended the text), prompt_tokens, tokens,
   prefill_tokens_per_s, decode_tokens_per_s (of the tokens after the first; 0 where there is one), device, policy, counters.
-A prompt file is taken as it is, a last newline included.")]
+A prompt file is UTF-8 and taken as it is, a last newline included.")]
 pub(crate) struct GenerateOptions {
     /// The model, a GGUF file of a Llama-family model
     #[arg(long, value_name = "FILE")]
@@ -66,8 +66,8 @@ pub(crate) struct GenerateOptions {
     #[command(flatten)]
     pub(crate) prompt: PromptOptions,
     /// Put the prompt to the model as a user's message, by the model's own chat template
-    #[arg(long)]
-    pub(crate) chat: bool,
+    #[arg(long, value_name = "WHEN", value_enum, num_args = 0..=1, require_equals = true, default_value_t = Chat::Never, default_missing_value = "always")]
+    pub(crate) chat: Chat,
     /// Stop after so many tokens
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = value_parser!(u32).range(1..), allow_negative_numbers = true)]
     pub(crate) max_tokens: u32,
@@ -107,13 +107,13 @@ pub(crate) struct PromptOptions {
   tidegate score --model model.gguf --file text.txt
   tidegate score --model model.gguf --file - --json < text.txt
 
-The file's bytes are scored as they are, a last newline included. The document of --json has tokens (n) and nll (the mean
+The text is UTF-8 and scored as it is, a last newline included. The document of --json has tokens (n) and nll (the mean
 over tokens 2 to n). exp(nll) is the perplexity.")]
 pub(crate) struct ScoreOptions {
     /// The model, a GGUF file of a Llama-family model
     #[arg(long, value_name = "FILE")]
     pub(crate) model: PathBuf,
-    /// The text; - is standard input
+    /// The text, in UTF-8; - is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// When recorded work is let through to the device
@@ -167,6 +167,17 @@ pub(crate) struct ChainOptions {
 
 /// 4 GiB of words at 64 invocations a workgroup; devices may allow less.
 const WORKGROUPS_MAX: i64 = 1 << 24;
+
+/// Whether a prompt is a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Chat {
+    /// As --chat alone: a model without a template is an error
+    Always,
+    /// Where the model has a template
+    Auto,
+    /// As without --chat: the prompt is a text to continue
+    Never,
+}
 
 /// [`Policy`], as users name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,7 +1,7 @@
 //! Which device to use.
 
 use tidegate::{Device, DeviceInfo, Options, QueueFamily};
-use tidegate_vulkan::Select;
+use tidegate_vulkan::{OpenError, Select};
 
 use crate::failure::Failure;
 
@@ -31,9 +31,7 @@ impl Choice {
 pub(crate) fn all() -> Result<Vec<DeviceInfo>, Failure> {
     let devices = tidegate::devices().map_err(|it| Failure::NoDevice(it.to_string()))?;
     if devices.is_empty() {
-        return Err(Failure::NoDevice(
-            "no Vulkan device was found: install the graphics driver's Vulkan package, or `mesa-vulkan-drivers` for a software device".to_owned(),
-        ));
+        return Err(Failure::NoDevice(OpenError::NoDevice.to_string()));
     }
     Ok(devices)
 }
@@ -60,33 +58,33 @@ pub(crate) fn choose(wanted: Option<&str>) -> Result<Choice, Failure> {
     })
 }
 
-/// A device by its number, or else by part of its name in any case of letters.
+/// A device by its number or, where the text is no number, by part of its name in any case of letters: as [`Device::open`] has it. Only this place looks at names, what
+/// comes after goes by the number.
 pub(crate) fn find(names: &[&str], wanted: &str) -> Result<usize, Failure> {
     let wanted = wanted.trim();
     if wanted.is_empty() {
         return Err(Failure::usage("--device is empty; give a number or a name"));
     }
-    let part = wanted.to_lowercase();
-    wanted
-        .parse()
-        .ok()
-        .filter(|it| *it < names.len())
-        .or_else(|| {
+    let found = match wanted.parse::<u32>() {
+        Ok(index) => Some(index as usize).filter(|it| *it < names.len()),
+        Err(_) => {
+            let part = wanted.to_lowercase();
             names
                 .iter()
                 .position(|it| it.to_lowercase().contains(&part))
-        })
-        .ok_or_else(|| {
-            let known: Vec<String> = names
-                .iter()
-                .enumerate()
-                .map(|(index, name)| format!("{index} ({name})"))
-                .collect();
-            let known = known.join(", ");
-            Failure::Usage(format!(
-                "there is no device {wanted:?}; --device takes the number or part of the name of one of: {known}"
-            ))
-        })
+        }
+    };
+    found.ok_or_else(|| {
+        let known: Vec<String> = names
+            .iter()
+            .enumerate()
+            .map(|(index, name)| format!("{index} ({name})"))
+            .collect();
+        let known = known.join(", ");
+        Failure::Usage(format!(
+            "there is no device {wanted:?}; --device takes the number or part of the name of one of: {known}"
+        ))
+    })
 }
 
 #[cfg(test)]
@@ -100,13 +98,14 @@ mod tests {
             ("0", 0),
             ("1", 1),
             (" 1 ", 1),
-            ("4090", 0),
+            ("RTX 4090", 0),
             ("LLVM", 1),
             ("rtx", 0),
         ] {
             assert_eq!(find(&names, wanted).unwrap(), index, "{wanted}");
         }
-        for wanted in ["2", "", "-1", "amd"] {
+        // 15 and 4090 are numbers, although they are in the names too: nobody gets another device than asked for.
+        for wanted in ["2", "15", "4090", "", "-1", "amd"] {
             assert!(
                 matches!(find(&names, wanted), Err(Failure::Usage(_))),
                 "{wanted}"

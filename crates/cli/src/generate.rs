@@ -14,8 +14,7 @@ use tidegate_llm::{GenerateOptions as ModelOptions, Generated, Model};
 
 use crate::cli::{Common, GenerateOptions, PromptOptions};
 use crate::failure::Failure;
-use crate::model::ModelFile;
-use crate::{counters, device, output, text};
+use crate::{counters, device, model, output, text};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -35,13 +34,10 @@ struct Document<'a> {
 pub(crate) fn run(options: &GenerateOptions, common: &Common) -> Result<(), Failure> {
     let prompt = prompt(&options.prompt)?;
     let choice = device::choose(common.device.as_deref())?;
-    let file = ModelFile::open(&options.model)?;
-    let prompt = if options.chat {
-        file.encode_chat(&prompt)?
-    } else {
-        file.encode(&prompt)?
-    };
-    check_context(prompt.len(), options.max_tokens, file.context())?;
+    let file = model::open(&options.model)?;
+    let prompt = model::encode_prompt(&file, &prompt, options.chat)?;
+    let context = file.config().context_tokens;
+    check_context(prompt.len(), options.max_tokens, context)?;
     let stats = options.stats.as_deref().map(Stats::create).transpose()?;
     if options.temperature == 0.0 && (options.top_p.is_some() || options.top_k.is_some()) {
         output::warning(
@@ -50,7 +46,7 @@ pub(crate) fn run(options: &GenerateOptions, common: &Common) -> Result<(), Fail
     }
 
     let device = choice.open(tidegate::QueueFamily::Compute)?;
-    let model = file.load(&device)?;
+    let model = model::load(file, &device)?;
     let (text, generated) = stream(&model, &prompt, options, common.json)?;
     let document = Document {
         text: &text,

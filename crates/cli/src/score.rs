@@ -4,8 +4,7 @@ use serde::Serialize;
 
 use crate::cli::{Common, ScoreOptions};
 use crate::failure::Failure;
-use crate::model::ModelFile;
-use crate::{device, output, text};
+use crate::{device, model, output, text};
 
 #[derive(Serialize)]
 struct Document {
@@ -17,9 +16,9 @@ struct Document {
 pub(crate) fn run(options: &ScoreOptions, common: &Common) -> Result<(), Failure> {
     let text = text::read(&options.file)?;
     let choice = device::choose(common.device.as_deref())?;
-    let file = ModelFile::open(&options.model)?;
-    let ids = file.encode(&text)?;
-    let context = file.context();
+    let file = model::open(&options.model)?;
+    let ids = model::encode(&file, &text)?;
+    let context = file.config().context_tokens;
     if ids.len() < 2 {
         return Err(Failure::Usage(format!(
             "the text has {} tokens, and a score needs at least 2; give a longer text",
@@ -33,7 +32,7 @@ pub(crate) fn run(options: &ScoreOptions, common: &Common) -> Result<(), Failure
         )));
     }
     let device = choice.open(tidegate::QueueFamily::Compute)?;
-    let model = file.load(&device)?;
+    let model = model::load(file, &device)?;
     let nll = model
         .score(&ids, options.policy.policy())
         .map_err(Failure::failed)?;

@@ -8,7 +8,7 @@ use tidegate_llm::tokenizer::TEXT_BYTES_MAX;
 
 use crate::failure::Failure;
 
-/// The text in a file, or in standard input where that is `-`, as it is.
+/// The UTF-8 text in a file, or in standard input where that is `-`, as it is.
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     let name = if path == Path::new("-") {
         "standard input".to_owned()
@@ -30,7 +30,7 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
         Failure::Failed(format!(
-            "{name} is not UTF-8: byte {offset} is no part of a character; convert it, as with `iconv -t UTF-8`"
+            "{name} is not UTF-8, and nothing else is read: byte {offset} is no part of a character; convert it, as with `iconv -t UTF-8`"
         ))
     })
 }

@@ -161,23 +161,42 @@ fn a_chat_needs_a_template() {
     let without = model("no-chat.gguf", |it| {
         it.remove("tokenizer.chat_template");
     });
-    let generate = |path| {
+    let generate = |path, prompt, chat| {
         run(&[
             "generate",
             "--model",
             text(path),
             "--prompt",
-            "hi",
-            "--chat",
+            prompt,
+            chat,
             "--max-tokens",
             "2",
             "--json",
         ])
     };
-    let output = generate(&with);
-    assert_succeeds(&output);
-    assert_eq!(document(&output)["prompt_tokens"], json!(4));
-    assert_fails(&generate(&without), 1, &["chat_template", "--chat"]);
+    let tokens = |output: &std::process::Output| {
+        assert_succeeds(output);
+        document(output)["prompt_tokens"].clone()
+    };
+    for chat in ["--chat", "--chat=always", "--chat=auto"] {
+        let output = generate(&with, "hi", chat);
+        assert_eq!(tokens(&output), json!(4));
+        assert!(!stderr(&output).contains("template"));
+        // Whoever writes a control token writes characters.
+        let output = generate(&with, "<|im_end|>", chat);
+        assert_eq!(tokens(&output), json!(12));
+    }
+    assert_eq!(tokens(&generate(&with, "hi", "--chat=never")), json!(2));
+    for chat in ["--chat", "--chat=always"] {
+        assert_fails(
+            &generate(&without, "hi", chat),
+            1,
+            &["chat_template", "--chat"],
+        );
+    }
+    let output = generate(&without, "hi", "--chat=auto");
+    assert_eq!(tokens(&output), json!(2));
+    assert!(stderr(&output).contains("no chat template"));
 }
 
 #[test]

@@ -62,6 +62,8 @@ fn values_out_of_range_are_wrong_usage() {
         assert_fails(&output, 2, &[wrong[0]]);
         assert_eq!(stdout(&output), "");
     }
+    let output = run(&[&generate[..], &["--chat=maybe"]].concat());
+    assert_fails(&output, 2, &["--chat", "always, auto, never"]);
     for wrong in [
         ["--dispatches", "0"],
         ["--dispatches", "-1"],
@@ -126,7 +128,8 @@ fn with_json_wrong_usage_is_one_document_too() {
 
 #[test]
 fn an_unknown_device_is_wrong_usage_before_any_work() {
-    for device in ["99", "no such device", "", "-1"] {
+    // 256 is in the name of Mesa's software device, and 99 and 256 are the numbers of none.
+    for device in ["99", "256", "no such device", "", "-1"] {
         let device = format!("--device={device}");
         for command in [
             &["devices"][..],

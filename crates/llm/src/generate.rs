@@ -21,6 +21,17 @@ pub struct GenerateOptions {
     pub policy: Policy,
 }
 
+impl Default for GenerateOptions {
+    /// 128 tokens, each the likeliest, under the adaptive policy.
+    fn default() -> Self {
+        Self {
+            max_tokens: 128,
+            sampler: SamplerOptions::default(),
+            policy: Policy::Adaptive,
+        }
+    }
+}
+
 /// What was generated.
 #[derive(Clone, Debug)]
 pub struct Generated {

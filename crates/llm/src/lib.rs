@@ -13,6 +13,7 @@ mod byte_level;
 pub mod chat;
 pub mod config;
 mod error;
+mod file;
 mod generate;
 pub mod gguf;
 mod kernels;
@@ -25,6 +26,7 @@ pub mod tokenizer;
 mod weights;
 
 pub use crate::error::Error;
+pub use crate::file::ModelFile;
 pub use crate::generate::{GenerateOptions, Generated};
 pub use crate::model::Model;
 

@@ -4,10 +4,11 @@ use tidegate::{Buffer, Device, Policy, Stream};
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::file::ModelFile;
 use crate::gguf::{Gguf, GgufFile, TensorInfo};
 use crate::kernels::{Kernels, Then};
 use crate::tokenizer::Tokenizer;
-use crate::weights::{Format, Matrix};
+use crate::weights::{Format, Matrix, PIECE_BYTES};
 
 /// A model whose weights are on a device, with its tokenizer.
 #[derive(Debug)]
@@ -35,25 +36,25 @@ pub(crate) struct Layer {
 }
 
 impl Model {
-    /// Reads a file and uploads its weights. `progress` is told the bytes done, and all.
+    /// Uploads a file's weights, a piece at a time. `progress` is told the bytes done, and all.
     ///
     /// # Errors
-    /// What the file, its tokenizer or its hyperparameters lack, by name; memory that runs out. The chat template is not looked at: see
-    /// [`ChatTemplate::from_gguf`](crate::chat::ChatTemplate::from_gguf).
+    /// The file cannot be read any more; memory that runs out.
     pub fn load(
         device: &Device,
-        file: &GgufFile,
+        file: ModelFile,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self, Error> {
-        let header = file.header();
-        let config = Config::from_gguf(header)?;
-        check_widths(&config)?;
-        let tokenizer = Tokenizer::from_gguf(header)?;
+        let ModelFile {
+            gguf,
+            config,
+            tokenizer,
+        } = file;
         let mut loader = Loader {
             stream: device.stream_with(Policy::Adaptive)?,
-            file,
+            file: &gguf,
             done: 0,
-            total: header.tensors().iter().map(|it| it.bytes).sum(),
+            total: gguf.header().tensors().iter().map(|it| it.bytes).sum(),
             progress,
         };
         let embedding = loader.matrix(&["token_embd.weight"])?;
@@ -114,26 +115,6 @@ fn products(layers: &[Layer], head: Format) -> Vec<(Format, Then)> {
     products
 }
 
-/// The kernels read whole blocks of 32 columns.
-fn check_widths(config: &Config) -> Result<(), Error> {
-    let widths = [
-        ("embedding width", config.embedding),
-        ("width of all heads", config.query_width()),
-        ("feed-forward width", config.feed_forward),
-    ];
-    for (what, found) in widths {
-        if !found.is_multiple_of(32) {
-            let multiple = 32;
-            return Err(Error::Width {
-                what,
-                found,
-                multiple,
-            });
-        }
-    }
-    Ok(())
-}
-
 struct Loader<'a> {
     stream: Stream,
     file: &'a GgufFile,
@@ -161,20 +142,19 @@ impl Loader<'_> {
             .iter()
             .map(|it| header.tensor(it))
             .collect::<Result<_, _>>()?;
-        let matrix = Matrix::load(&mut self.stream, self.file, &tensors)?;
-        self.advance(tensors.iter().map(|it| it.bytes).sum());
-        Ok(matrix)
+        let (stream, file) = (&mut self.stream, self.file);
+        let (done, total, progress) = (&mut self.done, self.total, &mut *self.progress);
+        Matrix::load(stream, file, &tensors, PIECE_BYTES, &mut |bytes| {
+            *done += bytes;
+            progress(*done, total);
+        })
     }
 
     fn vector(&mut self, name: &str) -> Result<Buffer<f32>, Error> {
         let tensor = self.file.header().tensor(name)?;
         let values = self.file.read_tensor_f32(tensor)?;
-        self.advance(tensor.bytes);
-        Ok(self.stream.upload_new(&values)?)
-    }
-
-    fn advance(&mut self, bytes: u64) {
-        self.done += bytes;
+        self.done += tensor.bytes;
         (self.progress)(self.done, self.total);
+        Ok(self.stream.upload_new(&values)?)
     }
 }

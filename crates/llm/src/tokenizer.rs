@@ -259,6 +259,14 @@ impl Tokenizer {
         self.tokens.get(id as usize).is_some_and(|token| token.ends)
     }
 
+    /// The control tokens, and how they are written.
+    pub(crate) fn control_tokens(&self) -> impl Iterator<Item = (u32, &str)> {
+        (0..).zip(&self.tokens).filter_map(|(id, token)| {
+            let text = std::str::from_utf8(&token.bytes).ok()?;
+            (token.control && !text.is_empty()).then_some((id, text))
+        })
+    }
+
     /// The tokens of a text.
     ///
     /// # Errors

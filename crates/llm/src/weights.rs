@@ -10,6 +10,9 @@ use crate::error::Error;
 use crate::gguf::{GgufFile, TensorInfo};
 use crate::quant::{TensorType, dequantise};
 
+/// Bytes of a tensor that are in the host's memory at a time while it is loaded, or one row if that has more.
+pub(crate) const PIECE_BYTES: u64 = 4 << 20;
+
 /// How a matrix is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Format {
@@ -30,6 +33,14 @@ impl Format {
             TensorType::Q8_0 => Self::Q8,
             TensorType::F16 => Self::F16,
             TensorType::F32 | TensorType::Bf16 => Self::F32,
+        }
+    }
+
+    /// Words of scales in a block of 32 columns.
+    fn scale_words(self) -> usize {
+        match self {
+            Self::Q4 | Self::Q8 => 1,
+            Self::F16 | Self::F32 => 0,
         }
     }
 
@@ -56,11 +67,14 @@ pub(crate) struct Matrix {
 }
 
 impl Matrix {
-    /// Reads tensors of the same width and uploads them as one matrix, one below the other. Tensors of different formats are all stored in single precision.
+    /// Reads tensors of the same width and uploads them as one matrix, one below the other. Tensors of different formats are all stored in single precision. What goes
+    /// through the host's memory at a time is whole rows of up to `piece_bytes`; `progress` is told the bytes of each.
     pub(crate) fn load(
         stream: &mut Stream,
         file: &GgufFile,
         tensors: &[&TensorInfo],
+        piece_bytes: u64,
+        progress: &mut dyn FnMut(u64),
     ) -> Result<Self, Error> {
         let columns = tensors.first().map_or(0, |it| it.row_elements());
         let formats = tensors.iter().map(|it| Format::of(it.ty));
@@ -68,22 +82,37 @@ impl Matrix {
         let format = format.unwrap_or(Format::F32);
         let elements: u64 = tensors.iter().map(|it| it.elements()).sum();
         let blocks = (elements / 32) as usize;
-        let mut packed = Packed {
-            quants: Vec::with_capacity(blocks * format.block_words()),
-            scales: Vec::new(),
+        let device = stream.device();
+        let quants = device.buffer(blocks * format.block_words())?;
+        let scales = match format.scale_words() {
+            0 => None,
+            words => Some(device.buffer(blocks * words)?),
         };
+        let mut data = Vec::new();
+        let mut packed = Packed::default();
+        let (mut quants_done, mut scales_done) = (0, 0);
         for tensor in tensors {
-            packed.append(format, tensor.ty, &file.read_tensor(tensor)?);
+            let row_bytes = tensor.bytes / tensor.rows().max(1);
+            let step = (piece_bytes / row_bytes.max(1)).max(1) * row_bytes.max(1);
+            for start in (0..tensor.bytes).step_by(step as usize) {
+                data.resize(step.min(tensor.bytes - start) as usize, 0);
+                file.read_tensor_at(tensor, start, &mut data)?;
+                packed.fill(format, tensor.ty, &data);
+                stream.upload(quants.slice(quants_done..)?, &packed.quants)?;
+                quants_done += packed.quants.len();
+                if let Some(scales) = &scales {
+                    stream.upload(scales.slice(scales_done..)?, &packed.scales)?;
+                    scales_done += packed.scales.len();
+                }
+                progress(data.len() as u64);
+            }
         }
         Ok(Self {
             format,
             rows: tensors.iter().map(|it| it.rows() as u32).sum(),
             columns: columns as u32,
-            quants: stream.upload_new(&packed.quants)?,
-            scales: match packed.scales.as_slice() {
-                [] => None,
-                scales => Some(stream.upload_new(scales)?),
-            },
+            quants,
+            scales,
         })
     }
 
@@ -110,14 +139,18 @@ impl Argument for Weights<'_> {
     }
 }
 
+/// Some rows in the kernels' layout.
+#[derive(Default)]
 struct Packed {
     quants: Vec<u32>,
     scales: Vec<u32>,
 }
 
 impl Packed {
-    /// Appends a tensor's data; `format` is its own, or single precision.
-    fn append(&mut self, format: Format, ty: TensorType, data: &[u8]) {
+    /// Takes rows of a tensor instead of what it held; `format` is the tensor's own, or single precision.
+    fn fill(&mut self, format: Format, ty: TensorType, data: &[u8]) {
+        self.quants.clear();
+        self.scales.clear();
         if format == Format::F32 {
             let values = dequantise(ty, data);
             self.quants.extend(values.iter().map(|it| it.to_bits()));
@@ -152,4 +185,59 @@ impl Packed {
 
 fn word(bytes: &[u8]) -> u32 {
     u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate::{Device, Options};
+
+    use super::*;
+    use crate::testing::TinyModel;
+
+    /// Everything that loading made of the gate and up projections.
+    fn loaded(device: &Device, file: &GgufFile, piece_bytes: u64) -> (Vec<u32>, Vec<u32>, u64) {
+        let mut stream = device.stream().unwrap();
+        let names = ["blk.0.ffn_gate.weight", "blk.0.ffn_up.weight"];
+        let tensors = names.map(|it| file.header().tensor(it).unwrap());
+        let mut bytes = 0;
+        let matrix = Matrix::load(&mut stream, file, &tensors, piece_bytes, &mut |piece| {
+            bytes += piece;
+        });
+        let matrix = matrix.unwrap();
+        let mut words = |buffer: &Buffer<u32>| stream.download(buffer).unwrap().wait().unwrap();
+        let quants = words(&matrix.quants);
+        let scales = matrix.scales.as_ref().map(words).unwrap_or_default();
+        (quants, scales, bytes)
+    }
+
+    #[test]
+    fn the_size_of_the_pieces_does_not_show() {
+        let mut options = Options::default();
+        options.validation = true;
+        let device = Device::open(&options).expect("run `cargo xtask test`, which installs it");
+        let path = std::env::temp_dir().join(format!("tidegate-pieces-{}", std::process::id()));
+        for ty in [
+            TensorType::F32,
+            TensorType::F16,
+            TensorType::Bf16,
+            TensorType::Q4_0,
+            TensorType::Q4_1,
+            TensorType::Q8_0,
+        ] {
+            let tiny = TinyModel {
+                ty,
+                ..TinyModel::default()
+            };
+            std::fs::write(&path, tiny.bytes()).unwrap();
+            let file = GgufFile::open(&path).unwrap();
+            let whole = loaded(&device, &file, PIECE_BYTES);
+            assert_eq!(whole.0.len(), 192 * 2 * Format::of(ty).block_words());
+            // One row; five rows, which do not divide the 96; and nearly all.
+            for piece_bytes in [1, 700, 96 * 64] {
+                assert_eq!(loaded(&device, &file, piece_bytes), whole, "{ty:?}");
+            }
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(device.validation_messages(), Vec::<String>::new());
+    }
 }

@@ -1,17 +1,15 @@
 //! Models of a few thousand weights, of every tensor type and several shapes, against the reference on the CPU.
 
+mod common;
+
 use std::ops::ControlFlow;
 
+use common::on_device;
 use tidegate::{Device, Policy};
-use tidegate_llm::gguf::GgufFile;
 use tidegate_llm::quant::TensorType;
 use tidegate_llm::sampler::SamplerOptions;
 use tidegate_llm::testing::{Reference, TinyModel};
-use tidegate_llm::{Error, GenerateOptions, Model};
-
-fn device() -> Device {
-    Device::open_default().expect("run `cargo xtask test`, which installs a driver")
-}
+use tidegate_llm::{Error, GenerateOptions, Model, ModelFile};
 
 /// Loads a tiny model from a file of its own.
 fn load(device: &Device, tiny: &TinyModel) -> (Model, Reference) {
@@ -23,8 +21,12 @@ fn load(device: &Device, tiny: &TinyModel) -> (Model, Reference) {
     );
     let path = std::env::temp_dir().join(name);
     std::fs::write(&path, &bytes).unwrap();
-    let file = GgufFile::open(&path).unwrap();
-    let model = Model::load(device, &file, &mut |_, _| {}).unwrap();
+    let file = ModelFile::open(&path).unwrap();
+    let mut told = Vec::new();
+    let mut progress = |done, total| told.push((done, total));
+    let model = Model::load(device, file, &mut progress).unwrap();
+    assert!(told.is_sorted());
+    assert!(told.last().is_some_and(|(done, total)| done == total));
     std::fs::remove_file(&path).unwrap();
     (model, Reference::from_bytes(&bytes).unwrap())
 }
@@ -53,136 +55,140 @@ fn check(device: &Device, tiny: &TinyModel) {
 
 #[test]
 fn every_tensor_type_scores_as_the_reference() {
-    let device = device();
-    for ty in [
-        TensorType::F32,
-        TensorType::F16,
-        TensorType::Bf16,
-        TensorType::Q4_0,
-        TensorType::Q4_1,
-        TensorType::Q8_0,
-    ] {
-        let tiny = TinyModel {
-            ty,
-            ..TinyModel::default()
-        };
-        check(&device, &tiny);
-    }
+    on_device(|device| {
+        for ty in [
+            TensorType::F32,
+            TensorType::F16,
+            TensorType::Bf16,
+            TensorType::Q4_0,
+            TensorType::Q4_1,
+            TensorType::Q8_0,
+        ] {
+            let tiny = TinyModel {
+                ty,
+                ..TinyModel::default()
+            };
+            check(device, &tiny);
+        }
+    });
 }
 
 #[test]
 fn every_shape_scores_as_the_reference() {
-    let device = device();
-    for (heads, heads_kv, head_elements) in
-        [(4, 4, 16), (3, 1, 64), (2, 1, 128), (2, 2, 48), (1, 1, 256)]
-    {
-        let tiny = TinyModel {
-            heads,
-            heads_kv,
-            head_elements,
-            tied_embeddings: heads_kv == 1,
-            seed: 7,
-            ..TinyModel::default()
-        };
-        check(&device, &tiny);
-    }
+    on_device(|device| {
+        for (heads, heads_kv, head_elements) in
+            [(4, 4, 16), (3, 1, 64), (2, 1, 128), (2, 2, 48), (1, 1, 256)]
+        {
+            let tiny = TinyModel {
+                heads,
+                heads_kv,
+                head_elements,
+                tied_embeddings: heads_kv == 1,
+                seed: 7,
+                ..TinyModel::default()
+            };
+            check(device, &tiny);
+        }
+    });
 }
 
 #[test]
 fn prompts_of_every_length_continue_as_one_token_at_a_time() {
-    let device = device();
-    let (model, mut reference) = load(&device, &TinyModel::default());
-    for length in [1, 2, 4, 5, 31, 32, 33, 50] {
-        let prompt = tokens(length);
-        let options = options(8);
-        let made = model
-            .generate(&prompt, &options, &mut |_| ControlFlow::Continue(()))
-            .unwrap();
-        reference.reset();
-        let mut sequence = prompt.clone();
-        let mut logits = reference.forward(&prompt);
-        for id in &made.ids {
-            let row = &logits[logits.len() - TinyModel::VOCABULARY as usize..];
-            let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            // Rounding may choose between near ties.
-            assert!(best - row[*id as usize] < 1e-2, "prompt of {length}");
-            sequence.push(*id);
-            logits = reference.forward(&[*id]);
+    on_device(|device| {
+        let (model, mut reference) = load(device, &TinyModel::default());
+        for length in [1, 2, 4, 5, 31, 32, 33, 50] {
+            let prompt = tokens(length);
+            let options = options(8);
+            let made = model
+                .generate(&prompt, &options, &mut |_| ControlFlow::Continue(()))
+                .unwrap();
+            reference.reset();
+            let mut sequence = prompt.clone();
+            let mut logits = reference.forward(&prompt);
+            for id in &made.ids {
+                let row = &logits[logits.len() - TinyModel::VOCABULARY as usize..];
+                let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                // Rounding may choose between near ties.
+                assert!(best - row[*id as usize] < 1e-2, "prompt of {length}");
+                sequence.push(*id);
+                logits = reference.forward(&[*id]);
+            }
         }
-    }
+    });
 }
 
 fn options(max_tokens: u32) -> GenerateOptions {
     GenerateOptions {
         max_tokens,
-        sampler: SamplerOptions::default(),
-        policy: Policy::Adaptive,
+        ..GenerateOptions::default()
     }
 }
 
 #[test]
 fn what_cannot_be_generated_is_refused_before_any_work() {
-    let device = device();
-    let (model, _) = load(&device, &TinyModel::default());
-    device.reset_counters();
-    let mut emit = |_| ControlFlow::Continue(());
-    let refused = model.generate(&[], &options(8), &mut emit);
-    assert!(matches!(refused, Err(Error::EmptyPrompt)));
-    let refused = model.generate(&tokens(60), &options(5), &mut emit);
-    assert!(matches!(
-        refused,
-        Err(Error::ContextExceeded {
-            prompt: 60,
-            more: 5,
-            context: 64
-        })
-    ));
-    let refused = model.generate(&[TinyModel::VOCABULARY], &options(1), &mut emit);
-    assert!(matches!(refused, Err(Error::UnknownToken { .. })));
-    let refused = model.score(&[1], Policy::Adaptive);
-    assert!(matches!(refused, Err(Error::TooShort { tokens: 1 })));
-    let bad = GenerateOptions {
-        sampler: SamplerOptions {
-            temperature: f32::NAN,
-            ..SamplerOptions::default()
-        },
-        ..options(1)
-    };
-    let refused = model.generate(&tokens(3), &bad, &mut emit);
-    assert!(matches!(refused, Err(Error::Sampler(_))));
-    assert_eq!(device.counters().dispatches, 0);
-    let made = model.generate(&tokens(3), &options(0), &mut emit).unwrap();
-    assert!(made.ids.is_empty());
+    on_device(|device| {
+        let (model, _) = load(device, &TinyModel::default());
+        device.reset_counters();
+        let mut emit = |_| ControlFlow::Continue(());
+        let refused = model.generate(&[], &options(8), &mut emit);
+        assert!(matches!(refused, Err(Error::EmptyPrompt)));
+        let refused = model.generate(&tokens(60), &options(5), &mut emit);
+        assert!(matches!(
+            refused,
+            Err(Error::ContextExceeded {
+                prompt: 60,
+                more: 5,
+                context: 64
+            })
+        ));
+        let refused = model.generate(&[TinyModel::VOCABULARY], &options(1), &mut emit);
+        assert!(matches!(refused, Err(Error::UnknownToken { .. })));
+        let refused = model.score(&[1], Policy::Adaptive);
+        assert!(matches!(refused, Err(Error::TooShort { tokens: 1 })));
+        let bad = GenerateOptions {
+            sampler: SamplerOptions {
+                temperature: f32::NAN,
+                ..SamplerOptions::default()
+            },
+            ..options(1)
+        };
+        let refused = model.generate(&tokens(3), &bad, &mut emit);
+        assert!(matches!(refused, Err(Error::Sampler(_))));
+        assert_eq!(device.counters().dispatches, 0);
+        let made = model.generate(&tokens(3), &options(0), &mut emit).unwrap();
+        assert!(made.ids.is_empty());
+    });
 }
 
 #[test]
 fn a_seed_gives_the_same_sample_and_the_callback_can_stop() {
-    let device = device();
-    let (model, _) = load(&device, &TinyModel::default());
-    let sampled = |seed| {
-        let options = GenerateOptions {
-            sampler: SamplerOptions {
-                temperature: 1.0,
-                top_k: Some(40),
-                top_p: 0.95,
-                seed,
-            },
-            ..options(12)
+    on_device(|device| {
+        let (model, _) = load(device, &TinyModel::default());
+        let sampled = |seed| {
+            let options = GenerateOptions {
+                sampler: SamplerOptions {
+                    temperature: 1.0,
+                    top_k: Some(40),
+                    top_p: 0.95,
+                    seed,
+                },
+                ..options(12)
+            };
+            let made = model.generate(&tokens(5), &options, &mut |_| ControlFlow::Continue(()));
+            made.unwrap().ids
         };
-        let made = model.generate(&tokens(5), &options, &mut |_| ControlFlow::Continue(()));
-        made.unwrap().ids
-    };
-    assert_eq!(sampled(1), sampled(1));
-    assert_ne!(sampled(1), sampled(2));
-    let mut seen = 0;
-    let mut stop = |_| {
-        seen += 1;
-        if seen == 3 {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    };
-    let made = model.generate(&tokens(5), &options(30), &mut stop).unwrap();
-    assert!(made.ids.len() <= 3);
+        assert_eq!(sampled(1), sampled(1));
+        assert_ne!(sampled(1), sampled(2));
+        let mut seen = 0;
+        let mut stop = |_| {
+            seen += 1;
+            if seen == 3 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let made = model.generate(&tokens(5), &options(30), &mut stop).unwrap();
+        assert!(made.ids.len() <= 3);
+    });
 }

@@ -8,8 +8,8 @@
 //! data:      each tensor at its offset from here
 //! ```
 //!
-//! The header is read when the file is opened. Tensor data is read afterwards, by position, a piece at a time: it
-//! goes to the device through a bounded staging ring, so it never needs to be in memory, or mapped, as a whole.
+//! The header is read when the file is opened. Tensor data is read afterwards, by position, in pieces of a few
+//! megabytes: it goes to the device piece by piece, and is never in the host's memory, or mapped, as a whole.
 
 mod error;
 mod parse;
