@@ -63,7 +63,8 @@ impl<D: Device> Context<D> {
             staging_bytes: staging_bytes(limits.staging_bytes, device.capabilities()),
             ..limits
         };
-        let queues = device.capabilities().queues.max(1);
+        // More could not be told apart in a set of 64 bits, and no device has as many.
+        let queues = device.capabilities().queues.clamp(1, 64);
         let state = State {
             lanes: (0..queues)
                 .map(|_| Lane::new(queues, limits.staging_bytes))

@@ -39,7 +39,7 @@ pub struct Capabilities {
     pub software: bool,
     /// Whether host and device share one memory.
     pub unified: bool,
-    /// Queues that may run at the same time, at least 1.
+    /// Queues that may run at the same time, at least 1. More than 64 are not used.
     pub queues: u32,
     /// Device memory that can be allocated in total.
     pub memory_bytes: u64,
@@ -202,12 +202,12 @@ pub trait Device: Send + Sync + 'static {
     /// The value of the last ticket of `queue` that completed, 0 at first. Never waits.
     ///
     /// # Errors
-    /// `Failed` and `Lost`, as above.
+    /// `Failed` and `Lost`, as above; `OutOfMemory` of the host, after which it may be asked again.
     fn completed(&self, queue: u32) -> Result<u64, DeviceError>;
 
     /// Waits until `ticket`, which has been submitted, is complete (`true`) or `timeout_ns` nanoseconds have passed (`false`).
     ///
     /// # Errors
-    /// `Failed` and `Lost`, as above.
+    /// `Failed` and `Lost`, as above; `OutOfMemory` of the host, after which it may be called again.
     fn wait(&self, ticket: Ticket, timeout_ns: u64) -> Result<bool, DeviceError>;
 }

@@ -183,21 +183,22 @@ impl State {
 
     /// How far `queue` has come, with the queues that its batches in flight wait for, and those that these wait for.
     pub(crate) fn progress(&self, queue: u32) -> u64 {
-        let mut queues = vec![queue];
-        let mut at = 0;
-        while let Some(queue) = queues.get(at) {
-            let batches = self.lane(*queue).in_flight.iter();
-            let waits: Vec<u32> = batches
-                .flat_map(|(_, batch)| batch.waits.iter().map(|it| it.queue))
-                .collect();
-            for other in waits {
-                if !queues.contains(&other) {
-                    queues.push(other);
+        let bit = |queue: u32| 1_u64.checked_shl(queue).unwrap_or(0);
+        let (mut queues, mut before) = (bit(queue), 0);
+        while queues != before {
+            before = queues;
+            for (queue, lane) in self.lanes.iter().enumerate() {
+                if queues & bit(queue as u32) != 0 {
+                    let batches = lane.in_flight.iter().flat_map(|(_, batch)| &batch.waits);
+                    queues = batches.fold(queues, |all, it| all | bit(it.queue));
                 }
             }
-            at += 1;
         }
-        queues.iter().map(|it| self.lane(*it).completed).sum()
+        let chosen = self.lanes.iter().enumerate();
+        chosen
+            .filter(|(it, _)| queues & bit(*it as u32) != 0)
+            .map(|(_, lane)| lane.completed)
+            .sum()
     }
 
     pub(crate) fn stalled(&self, ticket: Ticket) -> Error {

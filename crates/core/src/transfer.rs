@@ -73,7 +73,7 @@ impl<D: Device> Download<D> {
     /// # Errors
     /// [`Error::Stalled`], [`Error::SubmissionOutOfMemory`], [`Error::Lost`]; [`Error::Failed`] if a submission failed before the copy was seen complete:
     /// no bytes are returned that it may have spoilt. [`Error::SizeMismatch`] if `target` has another size.
-    pub fn wait_into(&mut self, target: &mut [u8]) -> Result<(), Error> {
+    pub fn wait_into(&self, target: &mut [u8]) -> Result<(), Error> {
         if target.len() as u64 != self.bytes {
             return Err(Error::SizeMismatch {
                 what: "download",

@@ -77,7 +77,7 @@ impl Baton {
 
     fn check(&self, stream: &mut Stream<Sim>) {
         let bytes = self.memory.bytes();
-        let mut download = stream.download(&self.memory, 0, bytes).unwrap();
+        let download = stream.download(&self.memory, 0, bytes).unwrap();
         let mut got = vec![0; bytes as usize];
         download.wait_into(&mut got).unwrap();
         assert_eq!(got, bytes_of(&self.words), "after {} hops", self.hops);
@@ -194,11 +194,13 @@ fn hammer(seed: u64, access: HostAccess, queues: u32) {
     };
     setup.capabilities.queues = queues;
     let sim = Sim::with(seed, setup);
-    let mut limits = Limits::default();
-    limits.commands_max = 16;
-    limits.in_flight_max = 2;
-    limits.staging_bytes = 4096;
-    limits.cached_bytes_max = 4096;
+    let limits = Limits {
+        commands_max: 16,
+        in_flight_max: 2,
+        staging_bytes: 4096,
+        cached_bytes_max: 4096,
+        ..Limits::default()
+    };
     let context = Context::new(sim.clone(), limits);
     let (done, finished) = channel();
     let (senders, inboxes): (Vec<_>, Vec<_>) = (0..THREADS).map(|_| channel()).unzip();

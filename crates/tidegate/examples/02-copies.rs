@@ -13,13 +13,13 @@ fn main() -> Result<(), Error> {
     let mut row = [1, 2, 3];
     stream.upload(table.slice(..3)?, &row)?;
     row.fill(0);
-    let mut early = stream.download(&table)?;
+    let early = stream.download(&table)?;
 
     // Copies see what was recorded before them, and nothing that comes after.
     let copy = device.buffer::<u32>(4)?;
     stream.copy(table.slice(1..5)?, &copy)?;
     stream.fill(&table, 0)?;
-    let mut late = stream.download(&copy)?;
+    let late = stream.download(&copy)?;
 
     assert_eq!(early.wait()?, [1, 2, 3, 7, 7, 7, 7, 7]);
     assert_eq!(late.wait()?, [2, 3, 7, 7]);

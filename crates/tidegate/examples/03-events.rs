@@ -28,7 +28,7 @@ fn main() -> Result<(), Error> {
     // Everything that `second` does from here on comes after the event. The same buffer would be ordered without it, too.
     second.wait(&ready)?;
     second.launch(&add, add.grid_for(1000), (&x, 10_u32))?;
-    let mut result = second.download(&x)?;
+    let result = second.download(&x)?;
 
     ready.synchronize()?;
     assert_eq!(result.wait()?, [11; 1000]);

@@ -63,7 +63,7 @@ impl<T: Pod> Pending<T> {
     ///
     /// # Errors
     /// A stall; no memory for a submission (the work is kept); a failed submission; a lost device. Then no elements are returned.
-    pub fn wait(&mut self) -> Result<Vec<T>, Error> {
+    pub fn wait(&self) -> Result<Vec<T>, Error> {
         let mut elements = vec![T::zeroed(); self.len];
         self.wait_into(&mut elements)?;
         Ok(elements)
@@ -74,7 +74,7 @@ impl<T: Pod> Pending<T> {
     /// # Errors
     /// As [`Self::wait`], and [`StreamError::SizeMismatch`](crate::StreamError::SizeMismatch), in bytes, before any wait. After an error the content of `target` is
     /// unspecified.
-    pub fn wait_into(&mut self, target: &mut [T]) -> Result<(), Error> {
+    pub fn wait_into(&self, target: &mut [T]) -> Result<(), Error> {
         Ok(self.raw.wait_into(bytemuck::cast_slice_mut(target))?)
     }
 }

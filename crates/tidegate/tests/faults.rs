@@ -60,7 +60,7 @@ fn a_lost_device_is_an_error_for_everyone_and_a_new_one_works() {
         let mut other = device.stream_with(policy).unwrap();
         let kernel = affine(&device);
         let y = other.zeros::<u32>(64).unwrap();
-        let mut late = other.download(&y).unwrap();
+        let late = other.download(&y).unwrap();
         other.synchronize().unwrap();
         sim.arm(Faults {
             // The launch, if it is submitted by itself; what it is submitted with, if not.
@@ -154,13 +154,13 @@ fn a_submission_without_memory_is_kept_and_done_later() {
         }
         assert!((2..=3).contains(&refusals), "{refusals}");
         // Nor does a result go with it that is waited for.
-        let mut pending = stream.download(&x).unwrap();
+        let pending = stream.download(&x).unwrap();
         sim.arm(Faults {
             submits: vec![1, 2, 3],
             ..Faults::default()
         });
         stream.launch(&kernel, 1, (&x, 1_u32, 3_u32)).unwrap();
-        let mut late = stream.download(&x).unwrap();
+        let late = stream.download(&x).unwrap();
         let got = loop {
             match late.wait() {
                 Ok(got) => break got,
@@ -190,7 +190,7 @@ fn a_stall_is_an_error_in_bounded_time() {
         assert!(start.elapsed() < Duration::from_secs(10));
         assert_eq!(error.kind(), ErrorKind::Stalled);
         assert!(error.to_string().contains("affine"), "{error}");
-        let mut pending = stream.download(&x).unwrap();
+        let pending = stream.download(&x).unwrap();
         assert_eq!(pending.wait().unwrap_err().kind(), ErrorKind::Stalled);
         sim.release(0);
         assert_eq!(pending.wait().unwrap(), [3; 64]);

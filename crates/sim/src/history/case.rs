@@ -33,14 +33,16 @@ impl Case {
         let (write, read) = [(false, false), (true, false), (true, true)][prng.index(3)];
         setup.capabilities.unified = read;
         setup.device_memory = HostAccess { write, read };
-        let mut limits = Limits::default();
-        limits.commands_max = [3, 8, 64][prng.index(3)];
-        limits.in_flight_max = 1 + prng.below(4) as u32;
-        limits.staging_bytes = 4096;
-        limits.inline_bytes_max = [256, 1 << 20][prng.index(2)];
-        limits.bytes_max = [4096, 16 << 30][prng.index(2)];
-        limits.cached_bytes_max = [0, 2048, 1 << 20][prng.index(3)];
-        limits.direct = prng.chance(3, 4);
+        let mut limits = Limits {
+            commands_max: [3, 8, 64][prng.index(3)],
+            in_flight_max: 1 + prng.below(4) as u32,
+            staging_bytes: 4096,
+            inline_bytes_max: [256, 1 << 20][prng.index(2)],
+            bytes_max: [4096, 16 << 30][prng.index(2)],
+            cached_bytes_max: [0, 2048, 1 << 20][prng.index(3)],
+            direct: prng.chance(3, 4),
+            ..Limits::default()
+        };
         let mut shape = Shape::of(&setup.capabilities, ops);
         if prng.chance(1, 8) {
             // Many small ranges of few buffers in one batch, and hardly a barrier between them.

@@ -462,7 +462,7 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
     }
 }
 
-fn compare<D: Device>(mut download: Download<D>, want: &[u8]) -> Checked<()> {
+fn compare<D: Device>(download: Download<D>, want: &[u8]) -> Checked<()> {
     let mut got = vec![0; want.len()];
     download.wait_into(&mut got).map_err(told)?;
     let Some(at) = (0..got.len()).find(|at| got[*at] != want[*at]) else {

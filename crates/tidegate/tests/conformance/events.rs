@@ -150,7 +150,7 @@ pub(crate) fn everything_may_be_dropped_while_pending(world: &World) {
     assert_eq!(device.counters().syncs, before.syncs);
     // Takes what was freed, if it may.
     let other = stream.upload_new(&[9_u32; 64]).unwrap();
-    let mut result = stream.download(&z).unwrap();
+    let result = stream.download(&z).unwrap();
     drop((stream, z, device));
     assert_eq!(result.wait().unwrap(), [3; 64]);
     drop(other);

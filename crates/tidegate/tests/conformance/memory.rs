@@ -8,7 +8,7 @@ pub(crate) fn freed_memory_is_used_again(world: &World) {
     let (device, mut stream) = world.open();
     for step in 0..200_u32 {
         let x = stream.upload_new(&vec![step; 500]).unwrap();
-        let mut pending = stream.download(&x).unwrap();
+        let pending = stream.download(&x).unwrap();
         drop(x);
         assert_eq!(pending.wait().unwrap(), vec![step; 500]);
     }
@@ -32,7 +32,7 @@ pub(crate) fn memory_runs_out_and_comes_back(world: &World) {
     drop(first);
     // The freed memory is still in use by the fill, and is waited for.
     let second = stream.zeros::<u32>(big).unwrap();
-    let mut part = stream.download(second.slice(..8).unwrap()).unwrap();
+    let part = stream.download(second.slice(..8).unwrap()).unwrap();
     assert_eq!(part.wait().unwrap(), [0; 8]);
 }
 

@@ -164,7 +164,7 @@ pub(crate) fn slices_out_of_range(world: &World) {
     bench.refuses(inner, &["16 bytes"]);
     let long = bench.stream.upload(&x, &[0; 11]);
     bench.refuses(long, &["44", "40 bytes"]);
-    let mut pending = bench.stream.download(&x).unwrap();
+    let pending = bench.stream.download(&x).unwrap();
     let mut target = [7; 11];
     for len in [0, 9, 11] {
         let result = pending.wait_into(&mut target[..len]);

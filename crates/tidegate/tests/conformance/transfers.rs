@@ -70,11 +70,11 @@ pub(crate) fn downloads_late_at_once_and_never(world: &World) {
         stream.launch(&index, 2, (&x, step)).unwrap();
         drop(stream.download(&x).unwrap());
         late.push(stream.download(&x).unwrap());
-        let mut now = stream.download(x.slice(..1).unwrap()).unwrap();
+        let now = stream.download(x.slice(..1).unwrap()).unwrap();
         assert_eq!(now.wait().unwrap(), [step]);
     }
     drop(stream);
-    for (step, mut pending) in (0_u32..10).zip(late).rev() {
+    for (step, pending) in (0_u32..10).zip(late).rev() {
         while !pending.is_complete().unwrap() {
             std::thread::yield_now();
         }
@@ -87,9 +87,9 @@ pub(crate) fn downloads_late_at_once_and_never(world: &World) {
 pub(crate) fn a_download_is_a_snapshot(world: &World) {
     let (_device, mut stream) = world.open();
     let x = stream.upload_new(&[1_u32; 8]).unwrap();
-    let mut before = stream.download(&x).unwrap();
+    let before = stream.download(&x).unwrap();
     stream.fill(&x, 2_u32).unwrap();
-    let mut after = stream.download(&x).unwrap();
+    let after = stream.download(&x).unwrap();
     stream.upload(&x, &[3_u32; 8]).unwrap();
     drop(x);
     assert_eq!((before.len(), before.is_empty()), (8, false));
@@ -111,7 +111,7 @@ pub(crate) fn slices_of_slices(world: &World) {
         .upload(middle.slice(10..=11).unwrap(), &[7, 8])
         .unwrap();
     stream.fill(middle.slice(58..).unwrap(), 9).unwrap();
-    let mut tail = stream.download(middle.slice(50..).unwrap()).unwrap();
+    let tail = stream.download(middle.slice(50..).unwrap()).unwrap();
     assert_eq!(tail.wait().unwrap(), [0, 0, 0, 0, 0, 0, 0, 0, 9, 9]);
     let mut want = vec![0; 100];
     (want[30], want[31], want[78], want[79]) = (7, 8, 9, 9);
