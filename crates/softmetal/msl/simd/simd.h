@@ -1,0 +1,2 @@
+// What simd/simd.h declares is in metal_stdlib already.
+#pragma once

@@ -1,0 +1,146 @@
+//! A committed command buffer as nodes, each with what it comes after.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::gpu::event::Event;
+use crate::gpu::work::Work;
+use crate::gpu::{Encoder, FenceUse, Segment};
+use crate::rules::{Rule, lock};
+use crate::world::World;
+
+/// A node of a run.
+pub(crate) struct Step {
+    pub(crate) kind: Kind,
+    /// Nodes of this run or of earlier ones that must be done.
+    pub(crate) after: Vec<u64>,
+    pub(crate) done: bool,
+}
+
+/// What a node does.
+pub(crate) enum Kind {
+    /// Nothing: a meeting point of dependencies.
+    Join,
+    Wait(Arc<Event>, u64),
+    /// Also comes after every earlier command buffer of its queue.
+    Signal(Arc<Event>, u64),
+    Work {
+        work: Arc<Work>,
+        encoder: usize,
+    },
+}
+
+/// A command buffer's nodes. Node `i` has the number `base + i`.
+pub(crate) struct Plan {
+    pub(crate) base: u64,
+    pub(crate) steps: Vec<Step>,
+    /// Labels of its encoders.
+    pub(crate) encoders: Vec<String>,
+    /// How many waits stand before anything else: it starts after them.
+    pub(crate) leading: usize,
+}
+
+/// Makes a plan. `tracked` holds the last node that used each tracked buffer.
+pub(crate) fn plan(
+    queue: u64,
+    base: u64,
+    segments: Vec<Segment>,
+    tracked: &mut HashMap<u64, u64>,
+    world: &World,
+) -> Plan {
+    let mut plan = Plan {
+        base,
+        steps: Vec::new(),
+        encoders: Vec::new(),
+        leading: 0,
+    };
+    // The last wait: whatever stands after it waits too.
+    let mut gate = Vec::new();
+    let mut leading = true;
+    for segment in segments {
+        match segment {
+            Segment::Wait(event, value) => {
+                let at = plan.push(Kind::Wait(event, value), gate.clone());
+                gate = vec![at];
+                plan.leading += usize::from(leading);
+                continue;
+            }
+            Segment::Signal(event, value) => {
+                let before = (base..base + plan.steps.len() as u64).collect();
+                plan.push(Kind::Signal(event, value), before);
+            }
+            Segment::Encoder(encoder) => plan.encoder(queue, encoder, &gate, tracked, world),
+        }
+        leading = false;
+    }
+    plan
+}
+
+impl Plan {
+    fn push(&mut self, kind: Kind, after: Vec<u64>) -> u64 {
+        self.steps.push(Step {
+            kind,
+            after,
+            done: false,
+        });
+        self.base + self.steps.len() as u64 - 1
+    }
+
+    /// An entry that waits for what the whole encoder waits for, its commands, and an exit that comes after them.
+    fn encoder(
+        &mut self,
+        queue: u64,
+        encoder: Encoder,
+        gate: &[u64],
+        tracked: &mut HashMap<u64, u64>,
+        world: &World,
+    ) {
+        let mut after = gate.to_vec();
+        for (fence, it) in &encoder.fences {
+            match (*lock(&fence.last), it) {
+                (Some((other, _)), _) if other != queue => {
+                    let text = format!("a fence of `{}` is used on two queues", encoder.label);
+                    world.noted(Rule::FenceUse, text);
+                }
+                (Some((_, exit)), FenceUse::Wait) => after.push(exit),
+                (None, FenceUse::Wait) => {
+                    let text = format!(
+                        "`{}` waits for a fence that nothing has updated",
+                        encoder.label
+                    );
+                    world.noted(Rule::FenceUse, text);
+                }
+                (_, FenceUse::Update) => {}
+            }
+        }
+        after.extend(encoder.tracked.iter().filter_map(|id| tracked.get(id)));
+        let entry = self.push(Kind::Join, after);
+        let index = self.encoders.len();
+        self.encoders.push(encoder.label);
+        let first = entry + 1;
+        let count = encoder.nodes.len() as u64;
+        for node in encoder.nodes {
+            let mut after: Vec<u64> = node.after.iter().map(|it| first + *it as u64).collect();
+            if after.is_empty() {
+                after.push(entry);
+            }
+            let kind = match node.work {
+                Some(work) => Kind::Work {
+                    work: Arc::new(work),
+                    encoder: index,
+                },
+                None => Kind::Join,
+            };
+            self.push(kind, after);
+        }
+        let exit = self.push(Kind::Join, (entry..first + count).collect());
+        for (fence, it) in encoder.fences {
+            if it == FenceUse::Update {
+                *lock(&fence.last) = Some((queue, exit));
+            }
+        }
+        for id in encoder.tracked {
+            tracked.insert(id, exit);
+        }
+    }
+}
