@@ -1,6 +1,5 @@
 //! MSL that naga wrote, run on the software Metal: its results are exact.
 #![cfg(metal_soft)]
-#![allow(clippy::expect_used, reason = "a panic is how a test fails")]
 
 mod common;
 
