@@ -35,10 +35,14 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         command.arg("chain");
     }
     command.args(&options.arguments);
+    shell::run(steady(&mut command))?;
+    Ok(true)
+}
+
+/// Lavapipe is steadier on the calling thread; other drivers do not read this.
+pub(crate) fn steady(command: &mut Command) -> &mut Command {
     if env::var_os("LP_NUM_THREADS").is_none() {
-        // Lavapipe is steadier on the calling thread; other drivers do not read this.
         command.env("LP_NUM_THREADS", "0");
     }
-    shell::run(&mut command)?;
-    Ok(true)
+    command
 }

@@ -16,9 +16,22 @@ pub(crate) struct Device {
     pub(crate) name: String,
     /// The CPU plays the GPU.
     pub(crate) software: bool,
+    /// It can be opened, and nothing that Tidegate needs is missing.
+    usable: bool,
 }
 
-/// Installs Mesa's software driver and looks again if `found` is empty.
+impl Device {
+    #[cfg(test)]
+    pub(crate) fn usable(name: &str, software: bool) -> Self {
+        Self {
+            name: name.to_owned(),
+            software,
+            usable: true,
+        }
+    }
+}
+
+/// Installs Mesa's software driver and looks again if `found`, the usable devices, is empty.
 pub(crate) fn ensure_device(
     found: Vec<Device>,
     tidegate: &Path,
@@ -29,22 +42,24 @@ pub(crate) fn ensure_device(
     }
     if !may_install {
         bail!(
-            "there is no Vulkan device here; {}",
+            "there is no Vulkan device here that can be used; {}",
             system::advice(Need::VulkanDriver)
         );
     }
-    terminal::note("There is no Vulkan device here. Mesa's driver can play one on the CPU.");
+    terminal::note(
+        "There is no Vulkan device here that can be used. Mesa's driver can play one on the CPU.",
+    );
     system::install(&[Need::VulkanDriver])?;
     let devices = devices(tidegate)?;
     if devices.is_empty() {
         bail!(
-            "the driver is installed, and still no Vulkan device is found; see `tidegate devices`"
+            "the driver is installed, and still no Vulkan device can be used; see `tidegate devices`"
         );
     }
     Ok(devices)
 }
 
-/// Runs `tidegate devices --json`. Exit status 1 with an empty list is its word for "none here".
+/// The devices that can be used, by `tidegate devices --json`; the others are pointed out. Exit status 1 with an empty list is its word for "none here".
 pub(crate) fn devices(tidegate: &Path) -> Result<Vec<Device>> {
     let mut command = Command::new(tidegate);
     let output = command
@@ -56,8 +71,20 @@ pub(crate) fn devices(tidegate: &Path) -> Result<Vec<Device>> {
     for line in complaint.lines().filter(|line| !line.trim().is_empty()) {
         terminal::note(line);
     }
-    parse(&output.stdout)
-        .with_context(|| format!("`tidegate devices --json` failed ({})", output.status))
+    let found = parse(&output.stdout)
+        .with_context(|| format!("`tidegate devices --json` failed ({})", output.status))?;
+    Ok(usable(found))
+}
+
+/// Points out the others.
+fn usable(found: Vec<Device>) -> Vec<Device> {
+    let (usable, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|device| device.usable);
+    for Device { name, .. } in others {
+        terminal::note(&format!(
+            "{name} cannot be used; `tidegate devices` says why"
+        ));
+    }
+    usable
 }
 
 fn parse(stdout: &[u8]) -> Result<Vec<Device>> {
@@ -73,7 +100,14 @@ fn parse(stdout: &[u8]) -> Result<Vec<Device>> {
         let software = value["software"]
             .as_bool()
             .context("a device in its JSON has no `software`")?;
-        Ok(Device { name, software })
+        let usable = value["usable"]
+            .as_bool()
+            .context("a device in its JSON has no `usable`")?;
+        Ok(Device {
+            name,
+            software,
+            usable,
+        })
     };
     devices.iter().map(device).collect()
 }
@@ -127,15 +161,14 @@ mod tests {
 
     #[test]
     fn reads_the_device_list() {
-        let text = br#"{"devices":[{"name":"llvmpipe","software":true,"api":"1.3"},{"name":"H200","software":false}]}"#;
+        let text = br#"{"devices":[{"name":"llvmpipe","software":true,"usable":true,"api":"1.3"},{"name":"H200","software":false,"usable":true}]}"#;
         let devices = parse(text).unwrap();
-        assert_eq!(devices.len(), 2);
         assert_eq!(
-            devices[0],
-            Device {
-                name: "llvmpipe".to_owned(),
-                software: true
-            }
+            devices,
+            [
+                Device::usable("llvmpipe", true),
+                Device::usable("H200", false)
+            ]
         );
         assert!(parse(br#"{"devices":[]}"#).unwrap().is_empty());
     }
@@ -148,8 +181,19 @@ mod tests {
             "[]",
             r#"{"devices":[{}]}"#,
             r#"{"devices":[{"name":"x"}]}"#,
+            r#"{"devices":[{"name":"x","software":true}]}"#,
         ] {
             assert!(parse(text.as_bytes()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_device_that_cannot_be_used_is_none() {
+        let text = br#"{"devices":[{"name":"old","software":false,"usable":false}]}"#;
+        let found = usable(parse(text).unwrap());
+        assert!(found.is_empty());
+        let error = ensure_device(found, Path::new("tidegate"), false).unwrap_err();
+        let advice = system::advice(Need::VulkanDriver);
+        assert!(error.to_string().contains(&advice), "{error}");
     }
 }

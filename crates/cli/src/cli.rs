@@ -56,7 +56,7 @@ pub(crate) enum Command {
   tidegate generate --model model.gguf --prompt \"1 + 1 =\" --max-tokens 4 --json
 
 The text is streamed to standard output, with --json it is part of the document:
-  text, token_ids (without the one by which the model ended the text), prompt_tokens, tokens,
+  text, token_ids (without the one by which the model ended the text), chat, prompt_tokens, tokens,
   prefill_tokens_per_s, decode_tokens_per_s (of the tokens after the first; 0 where there is one), device, policy, counters.
 A prompt file is UTF-8 and taken as it is, a last newline included.")]
 pub(crate) struct GenerateOptions {

@@ -20,6 +20,8 @@ use crate::{counters, device, model, output, text};
 struct Document<'a> {
     text: &'a str,
     token_ids: &'a [u32],
+    /// Whether the prompt was put as a message.
+    chat: bool,
     prompt_tokens: usize,
     tokens: usize,
     prefill_tokens_per_s: f64,
@@ -35,7 +37,7 @@ pub(crate) fn run(options: &GenerateOptions, common: &Common) -> Result<(), Fail
     let prompt = prompt(&options.prompt)?;
     let choice = device::choose(common.device.as_deref())?;
     let file = model::open(&options.model)?;
-    let prompt = model::encode_prompt(&file, &prompt, options.chat)?;
+    let (prompt, chat) = model::encode_prompt(&file, &prompt, options.chat)?;
     let context = file.config().context_tokens;
     check_context(prompt.len(), options.max_tokens, context)?;
     let stats = options.stats.as_deref().map(Stats::create).transpose()?;
@@ -51,6 +53,7 @@ pub(crate) fn run(options: &GenerateOptions, common: &Common) -> Result<(), Fail
     let document = Document {
         text: &text,
         token_ids: &generated.ids,
+        chat,
         prompt_tokens: prompt.len(),
         tokens: generated.ids.len(),
         prefill_tokens_per_s: rate(prompt.len(), generated.prefill),

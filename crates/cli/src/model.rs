@@ -30,23 +30,23 @@ pub(crate) fn encode(file: &ModelFile, text: &str) -> Result<Vec<u32>, Failure> 
     file.encode(text).map_err(not_encoded)
 }
 
-/// The tokens of a prompt, as the user's message where `chat` says so.
+/// The tokens of a prompt, and whether it is the user's message, as `chat` has it.
 pub(crate) fn encode_prompt(
     file: &ModelFile,
     prompt: &str,
     chat: Chat,
-) -> Result<Vec<u32>, Failure> {
+) -> Result<(Vec<u32>, bool), Failure> {
     if chat == Chat::Never {
-        return encode(file, prompt);
+        return Ok((encode(file, prompt)?, false));
     }
     match file.encode_chat(&[Message::user(prompt)]) {
         Err(Error::Chat(ChatError::NoTemplate)) if chat == Chat::Auto => {
             output::note(
                 "The model has no chat template: it continues the prompt as it would any text.",
             );
-            encode(file, prompt)
+            Ok((encode(file, prompt)?, false))
         }
-        encoded => encoded.map_err(not_encoded),
+        encoded => Ok((encoded.map_err(not_encoded)?, true)),
     }
 }
 

@@ -181,6 +181,7 @@ fn a_chat_needs_a_template() {
     for chat in ["--chat", "--chat=always", "--chat=auto"] {
         let output = generate(&with, "hi", chat);
         assert_eq!(tokens(&output), json!(4));
+        assert_eq!(document(&output)["chat"], json!(true));
         assert!(!stderr(&output).contains("template"));
         // Whoever writes a control token writes characters.
         let output = generate(&with, "<|im_end|>", chat);
@@ -196,6 +197,7 @@ fn a_chat_needs_a_template() {
     }
     let output = generate(&without, "hi", "--chat=auto");
     assert_eq!(tokens(&output), json!(2));
+    assert_eq!(document(&output)["chat"], json!(false));
     assert!(stderr(&output).contains("no chat template"));
 }
 
