@@ -298,7 +298,6 @@ fn the_device_may_be_dropped_with_work_in_flight_and_objects_alive() {
             batch.opening = ALL;
             rig.submit(&batch);
         }
-        rig.end();
     }
 }
 

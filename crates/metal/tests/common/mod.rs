@@ -25,19 +25,43 @@ pub(crate) const COMPUTE: Barrier = Barrier {
     after: Stages::COMPUTE,
 };
 
-/// A device, and counters in core's place.
+/// A device, and counters in core's place. Dropped, it asserts that no rule of Apple's was broken and nothing was leaked, as far as the software classes can tell.
 pub(crate) struct Rig {
     device: Option<MetalDevice>,
+    #[cfg(metal_soft)]
+    pub(crate) observer: tidegate_softmetal::Observer,
     next: Cell<u32>,
     tickets: RefCell<Vec<u64>>,
 }
 
 impl Rig {
+    #[cfg(not(metal_soft))]
     pub(crate) fn new(options: &Options) -> Self {
         let device = MetalDevice::open(&Select::Best, options).unwrap();
         let queues = device.capabilities().queues as usize;
         Self {
             device: Some(device),
+            next: Cell::new(0),
+            tickets: RefCell::new(vec![0; queues]),
+        }
+    }
+
+    #[cfg(metal_soft)]
+    pub(crate) fn new(options: &Options) -> Self {
+        Self::on(tidegate_softmetal::Setup::default(), options)
+    }
+
+    #[cfg(metal_soft)]
+    pub(crate) fn on(mut setup: tidegate_softmetal::Setup, options: &Options) -> Self {
+        // `TIDEGATE_SOFTMETAL_SEED` sets the order in which things run, to repeat a failure.
+        let seed = std::env::var("TIDEGATE_SOFTMETAL_SEED").ok();
+        setup.seed += seed.and_then(|it| it.parse().ok()).unwrap_or(0);
+        let observer = tidegate_softmetal::Observer::new(setup);
+        let device = MetalDevice::open(&Select::Best, options).unwrap();
+        let queues = device.capabilities().queues as usize;
+        Self {
+            device: Some(device),
+            observer,
             next: Cell::new(0),
             tickets: RefCell::new(vec![0; queues]),
         }
@@ -109,9 +133,21 @@ impl Rig {
         words(&bytes)
     }
 
-    /// Drops the device and its objects.
-    pub(crate) fn end(mut self) {
+    /// Drops the device, which then leaks what it must.
+    pub(crate) fn abandon(mut self) {
         drop(self.device.take());
+        std::mem::forget(self);
+    }
+}
+
+#[cfg(metal_soft)]
+impl Drop for Rig {
+    fn drop(&mut self) {
+        drop(self.device.take());
+        if !std::thread::panicking() {
+            let wrong = self.observer.faults_at_end();
+            assert!(wrong.is_empty(), "{wrong:#?}");
+        }
     }
 }
 

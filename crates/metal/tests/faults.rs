@@ -1,0 +1,291 @@
+//! What becomes of faults, which only the software classes can be asked for.
+#![cfg(metal_soft)]
+#![allow(
+    clippy::field_reassign_with_default,
+    reason = "the software device's setup may grow"
+)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::*;
+use tidegate_core::{Batch, Device, DeviceError, MemoryId, MemoryKind, PipelineId, Region, Ticket};
+use tidegate_metal::{MetalDevice, OpenError, Options, Select};
+use tidegate_softmetal::{Failure, Fault, Observer, Setup, Target};
+
+const PAGE_FAULT: isize = 3;
+const ACCESS_REVOKED: isize = 4;
+const DEVICE_REMOVED: isize = 11;
+
+/// The next batch with an encoder at this place fails there.
+fn fails(encoder: usize, code: isize, signals: bool) -> Fault {
+    Fault::Fails(Failure {
+        target: Target::Encoder(format!("tidegate encoder {encoder}")),
+        code,
+        signals: Some(signals),
+    })
+}
+
+/// An upload and a launch, in one compute encoder.
+fn work(pipeline: PipelineId, x: Region) -> Batch {
+    let mut batch = Batch::default();
+    batch.opening = ALL;
+    upload(&mut batch, x, &[7; 64]);
+    barrier(&mut batch, ALL);
+    launch(&mut batch, pipeline, &[x], &[], [1, 1, 1]);
+    batch
+}
+
+/// A batch works on a queue where another failed.
+fn works(rig: &Rig, queue: u32) {
+    let (x, back) = (rig.buffer(64), rig.readback(64));
+    let mut batch = Batch::default();
+    batch.opening = ALL;
+    fill(&mut batch, x, 5);
+    barrier(&mut batch, ALL);
+    copy(&mut batch, x, back);
+    batch.host_reads = true;
+    let ticket = rig.ticket(queue);
+    rig.device().submit(&batch, ticket).unwrap();
+    rig.wait(ticket);
+    assert_eq!(rig.read(&back), vec![5; 64]);
+}
+
+fn failure(result: Result<u64, DeviceError>) -> (Ticket, Vec<PipelineId>, String) {
+    match result {
+        Err(DeviceError::Failed {
+            ticket,
+            kernels,
+            detail,
+        }) => (ticket, kernels, detail),
+        other => panic!("no failure: {other:?}"),
+    }
+}
+
+#[test]
+fn a_failure_is_told_once_and_names_the_kernels_of_its_encoder() {
+    for signals in [false, true] {
+        for encoder in [0, 2] {
+            let rig = Rig::new(&Options::default());
+            let (first, second) = (
+                rig.pipeline(LCG, &lcg_kernel()),
+                rig.pipeline(LCG, &lcg_kernel()),
+            );
+            let (x, y) = (rig.buffer(64), rig.buffer(64));
+            let mut batch = work(first, x);
+            barrier(&mut batch, ALL);
+            copy(&mut batch, x, y);
+            barrier(&mut batch, ALL);
+            launch(&mut batch, second, &[y], &[], [1, 1, 1]);
+            rig.observer.inject(fails(encoder, PAGE_FAULT, signals));
+            let failed = rig.submit(&batch);
+            assert!(rig.device().wait(failed, WAIT_NS).unwrap(), "a hang");
+            let (ticket, kernels, detail) = failure(rig.device().completed(0));
+            assert_eq!(ticket, failed);
+            assert_eq!(kernels, [if encoder == 0 { first } else { second }]);
+            assert!(detail.contains("memory that is not there"), "{detail}");
+            assert_eq!(rig.device().completed(0), Ok(failed.value));
+            works(&rig, 0);
+        }
+    }
+}
+
+#[test]
+fn without_a_record_of_encoders_no_kernel_is_blamed() {
+    let options = Options {
+        blame: false,
+        ..Options::default()
+    };
+    let rig = Rig::new(&options);
+    let pipeline = rig.pipeline(LCG, &lcg_kernel());
+    let x = rig.buffer(64);
+    rig.observer.inject(Fault::Fails(Failure {
+        target: Target::Commit(0),
+        code: PAGE_FAULT,
+        signals: None,
+    }));
+    let failed = rig.submit(&work(pipeline, x));
+    assert!(rig.device().wait(failed, WAIT_NS).unwrap(), "a hang");
+    assert_eq!(failure(rig.device().completed(0)).1, []);
+    works(&rig, 0);
+}
+
+#[test]
+fn what_rests_on_a_failure_is_not_seen_complete_before_it() {
+    for signals in [false, true] {
+        for _ in 0..20 {
+            let rig = Rig::new(&Options::default());
+            let pipeline = rig.pipeline(LCG, &lcg_kernel());
+            let (x, y) = (rig.buffer(64), rig.buffer(64));
+            rig.observer.inject(fails(0, PAGE_FAULT, signals));
+            let failed = rig.submit(&work(pipeline, x));
+            let mut batch = Batch::default();
+            batch.waits.push(failed);
+            copy(&mut batch, x, y);
+            let ticket = rig.ticket(1);
+            rig.device().submit(&batch, ticket).unwrap();
+            // Nobody has looked at queue 0 when queue 1 is waited for.
+            assert!(rig.device().wait(ticket, WAIT_NS).unwrap(), "a hang");
+            assert_eq!(failure(rig.device().completed(0)).0, failed);
+            assert_eq!(rig.device().completed(1), Ok(ticket.value));
+            works(&rig, 0);
+            works(&rig, 1);
+        }
+    }
+}
+
+#[test]
+fn later_batches_of_a_queue_go_on_after_a_failure() {
+    for signals in [false, true] {
+        let rig = Rig::new(&Options::default());
+        let pipeline = rig.pipeline(LCG, &lcg_kernel());
+        let x = rig.buffer(64);
+        rig.observer.inject(fails(0, PAGE_FAULT, signals));
+        let failed = rig.submit(&work(pipeline, x));
+        let last = (0..5)
+            .map(|_| rig.submit(&work(pipeline, x)))
+            .last()
+            .unwrap();
+        assert!(rig.device().wait(last, WAIT_NS).unwrap(), "a hang");
+        assert_eq!(failure(rig.device().completed(0)).0, failed);
+        assert_eq!(rig.device().completed(0), Ok(last.value));
+        works(&rig, 0);
+    }
+}
+
+#[test]
+fn a_device_that_is_taken_away_is_lost_and_stays_so() {
+    for code in [ACCESS_REVOKED, DEVICE_REMOVED] {
+        let rig = Rig::new(&Options::default());
+        let pipeline = rig.pipeline(LCG, &lcg_kernel());
+        let x = rig.buffer(64);
+        rig.observer.inject(fails(0, code, false));
+        let ticket = rig.submit(&work(pipeline, x));
+        let device = rig.device();
+        let lost = device.wait(ticket, WAIT_NS);
+        assert!(matches!(lost, Err(DeviceError::Lost { .. })), "{lost:?}");
+        let lost = lost.map(|_| ());
+        assert_eq!(device.completed(0).map(|_| ()), lost);
+        assert_eq!(device.wait(ticket, 0).map(|_| ()), lost);
+        assert_eq!(device.submit(&Batch::default(), rig.ticket(0)), lost);
+        assert_eq!(device.write(x.memory, 0, &[1]), lost);
+        assert_eq!(device.read(x.memory, 0, &mut [1]), lost);
+        let more = device.allocate(MemoryId(500), 16, MemoryKind::Device);
+        assert_eq!(more.map(|_| ()), lost);
+        device.free(x.memory);
+        device.destroy_pipeline(pipeline);
+    }
+}
+
+#[test]
+fn nil_command_buffers_and_buffers_are_want_of_memory_and_change_nothing() {
+    let rig = Rig::new(&Options::default());
+    let pipeline = rig.pipeline(LCG, &lcg_kernel());
+    let (x, back) = (rig.buffer(64), rig.readback(64));
+    let mut batch = work(pipeline, x);
+    barrier(&mut batch, ALL);
+    copy(&mut batch, x, back);
+    batch.host_reads = true;
+    rig.observer.inject(Fault::NoCommandBuffer(0));
+    rig.observer.inject(Fault::NoBuffer(0));
+    let ticket = rig.ticket(0);
+    assert_eq!(
+        rig.device().submit(&batch, ticket),
+        Err(DeviceError::OutOfMemory)
+    );
+    assert_eq!(rig.device().submit(&batch, ticket), Ok(()));
+    let id = MemoryId(500);
+    let none = rig.device().allocate(id, 16, MemoryKind::Device);
+    assert_eq!(none.map(|_| ()), Err(DeviceError::OutOfMemory));
+    rig.device().allocate(id, 16, MemoryKind::Device).unwrap();
+    rig.wait(ticket);
+    assert_eq!(rig.read(&back), vec![lcg(7, 1); 64]);
+}
+
+#[test]
+fn a_device_that_hangs_is_waited_for_within_a_bound_and_then_abandoned() {
+    let options = Options {
+        drop_wait_ns: 50_000_000,
+        ..Options::default()
+    };
+    let rig = Rig::new(&options);
+    let pipeline = rig.pipeline(LCG, &lcg_kernel());
+    let x = rig.buffer(64);
+    rig.observer.inject(Fault::Hangs(Target::Commit(0)));
+    let ticket = rig.submit(&work(pipeline, x));
+    let start = Instant::now();
+    assert_eq!(rig.device().wait(ticket, 30_000_000), Ok(false));
+    assert_eq!(rig.device().completed(0), Ok(0));
+    rig.abandon();
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_device_that_cannot_be_opened_says_why() {
+    let with = |fault: Fault| {
+        let mut setup = Setup::default();
+        setup.faults = vec![fault];
+        let observer = Observer::new(setup);
+        let opened = MetalDevice::open(&Select::Best, &Options::default());
+        let error = opened.err().unwrap();
+        let wrong = observer.faults_at_end();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        error
+    };
+    assert!(matches!(with(Fault::NoDevice), OpenError::NoDevice));
+    for fault in [Fault::NoQueue, Fault::NoEvent(0), Fault::NoPipeline(0)] {
+        let error = with(fault);
+        assert!(matches!(error, OpenError::Driver { .. }), "{error}");
+    }
+}
+
+#[test]
+fn the_budget_is_kept_in_bytes() {
+    let options = Options {
+        memory_bytes_max: Some(1 << 20),
+        ..Options::default()
+    };
+    let rig = Rig::new(&options);
+    let device = rig.device();
+    assert_eq!(device.capabilities().memory_bytes, 1 << 20);
+    let allocate = |index: u32| device.allocate(MemoryId(index), 1 << 18, MemoryKind::Device);
+    let made = (0..10).take_while(|it| allocate(*it).is_ok()).count();
+    assert_eq!(made, 4);
+    let none = allocate(4).map(|_| ());
+    assert_eq!(none, Err(DeviceError::OutOfMemory));
+    device.free(MemoryId(0));
+    allocate(4).unwrap();
+}
+
+#[test]
+fn a_gpu_with_memory_of_its_own_is_reached_through_staging() {
+    let mut setup = Setup::default();
+    setup.unified = false;
+    let rig = Rig::on(setup, &Options::default());
+    assert!(!rig.device().capabilities().unified);
+    let (x, access) = rig.memory(64, MemoryKind::Device);
+    assert!(!access.write && !access.read);
+    assert!(rig.device().write(x.memory, 0, &[1]).is_err());
+    works(&rig, 0);
+}
+
+#[test]
+fn without_residency_sets_everything_works() {
+    for (system, wanted) in [(false, true), (true, false), (true, true)] {
+        let mut setup = Setup::default();
+        setup.residency_sets = system;
+        let options = Options {
+            residency_sets: wanted,
+            ..Options::default()
+        };
+        let rig = Rig::on(setup, &options);
+        works(&rig, 0);
+        // More than one set has room for.
+        for index in 0..600 {
+            let id = MemoryId(1000 + index);
+            rig.device().allocate(id, 16, MemoryKind::Device).unwrap();
+        }
+        works(&rig, 0);
+    }
+}
