@@ -13,10 +13,13 @@ pub(crate) struct Event {
     gpu: Arc<Gpu>,
 }
 
+/// Called once with the value that was reached.
+type Listener = Box<dyn FnOnce(u64) + Send>;
+
 #[derive(Default)]
 struct Value {
     now: u64,
-    listeners: Vec<(u64, Box<dyn FnOnce(u64) + Send>)>,
+    listeners: Vec<(u64, Listener)>,
 }
 
 impl std::fmt::Debug for Event {
@@ -62,7 +65,7 @@ impl Event {
     }
 
     /// Calls `listener` on the thread for handlers once the value is reached.
-    pub(crate) fn listen(&self, at: u64, listener: Box<dyn FnOnce(u64) + Send>) {
+    pub(crate) fn listen(&self, at: u64, listener: Listener) {
         let mut it = lock(&self.value);
         let now = it.now;
         if now < at {

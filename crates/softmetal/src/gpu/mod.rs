@@ -16,6 +16,7 @@ use crate::gpu::event::Event;
 use crate::gpu::fiber::GroupFault;
 use crate::gpu::state::{Active, State};
 use crate::gpu::work::{Runner, Work};
+use crate::metal::memory::Use;
 use crate::rules::{Rule, lock};
 use crate::world::World;
 
@@ -35,6 +36,16 @@ pub(crate) enum Segment {
     Signal(Arc<Event>, u64),
     /// Commands.
     Encoder(Encoder),
+}
+
+impl Segment {
+    /// Notes that a command buffer which retains nothing is committed with these commands.
+    pub(crate) fn commit_unretained(&self) {
+        if let Self::Encoder(encoder) = self {
+            let works = encoder.nodes.iter().filter_map(|it| it.work.as_ref());
+            works.flat_map(Work::uses).for_each(Use::commit_unretained);
+        }
+    }
 }
 
 /// The commands of one encoder.

@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use crate::gpu::fiber::{Group, GroupFault};
-use crate::kernel::{Argument, Call, Kernel};
+use crate::kernel::{Call, Kernel};
 use crate::metal::memory::Use;
 
 /// One command of an encoder.
@@ -81,6 +81,23 @@ impl Order {
 }
 
 impl Work {
+    /// Every buffer that it uses.
+    pub(crate) fn uses(&self) -> Vec<&Use> {
+        match self {
+            Self::Copy { source, target, .. } => vec![source, target],
+            Self::Fill { target, .. } => vec![target],
+            Self::Dispatch(it) => {
+                let mut uses = Vec::new();
+                for bound in it.bound.iter().flatten() {
+                    if let Bound::Buffer(it) = bound {
+                        uses.push(it);
+                    }
+                }
+                uses
+            }
+        }
+    }
+
     /// Parts that can be run one by one: the threadgroups of a dispatch.
     pub(crate) fn parts(&self) -> u32 {
         match self {
@@ -272,21 +289,5 @@ impl Bound {
             Some(Self::Bytes(it)) => it.as_ptr().cast_mut().cast(),
             None => std::ptr::null_mut(),
         }
-    }
-}
-
-impl Dispatch {
-    /// Buffers that it uses, and whether it may write them.
-    pub(crate) fn uses(&self) -> impl Iterator<Item = (&Use, bool)> {
-        self.kernel
-            .arguments
-            .iter()
-            .filter_map(|argument| match argument {
-                Argument::Buffer { slot, writable, .. } => match self.bound.get(*slot) {
-                    Some(Some(Bound::Buffer(it))) => Some((it, *writable)),
-                    _ => None,
-                },
-                Argument::Threadgroup { .. } => None,
-            })
     }
 }

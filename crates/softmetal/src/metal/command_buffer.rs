@@ -314,6 +314,9 @@ impl SoftCommandBuffer {
                 std::mem::take(&mut it.scheduled),
             )
         });
+        if !self.ivars().style.retained {
+            segments.iter().for_each(Segment::commit_unretained);
+        }
         let queue = &self.ivars().queue;
         let gpu = queue.ivars().device.gpu();
         if !scheduled.is_empty() {

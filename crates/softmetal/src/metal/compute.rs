@@ -393,7 +393,8 @@ impl SoftCompute {
                 ..
             } => Bound::Buffer(core.claim(buffer, *offset)),
             Slot::Buffer { memory, offset, .. } => {
-                Bound::Buffer(Use::new(memory, *offset, core.unretained()))
+                memory.check_alive();
+                Bound::Buffer(Use::new(memory, *offset))
             }
         }
     }
@@ -442,10 +443,12 @@ impl SoftCompute {
     /// A serial encoder runs one dispatch after another; a concurrent one orders them only by its barriers.
     fn push(&self, dispatch: Dispatch) {
         let it = self.ivars();
-        let mut memory = Vec::new();
-        for (it, _) in dispatch.uses() {
-            memory.push(Arc::clone(&it.memory));
-        }
+        let work = Work::Dispatch(dispatch);
+        let memory: Vec<_> = work
+            .uses()
+            .iter()
+            .map(|it| Arc::clone(&it.memory))
+            .collect();
         let ids: HashSet<u64> = memory.iter().map(|it| it.id).collect();
         let mut state = lock(&it.state);
         let mut after: Vec<usize> = state.join.into_iter().collect();
@@ -461,7 +464,7 @@ impl SoftCompute {
             after.extend(before.map(|(at, _)| *at));
         }
         let memory: Vec<&Arc<Memory>> = memory.iter().collect();
-        let at = it.core.push(Some(Work::Dispatch(dispatch)), after, &memory);
+        let at = it.core.push(Some(work), after, &memory);
         state.uses.push((at, ids));
         if it.concurrent {
             state.since.push(at);

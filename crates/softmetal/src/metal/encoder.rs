@@ -105,7 +105,7 @@ impl Core {
         if !self.unretained() {
             self.buffer.keep(buffer);
         }
-        Use::new(&buffer.ivars().memory, offset, self.unretained())
+        Use::new(&buffer.ivars().memory, offset)
     }
 }
 

@@ -68,6 +68,19 @@ impl Memory {
         self.len
     }
 
+    /// Names a use of a buffer whose object is gone.
+    pub(crate) fn check_alive(&self) {
+        if self.released.load(Ordering::Acquire) {
+            self.world.broke(
+                Rule::UsedAfterRelease,
+                format!(
+                    "a buffer of {} bytes, by a command buffer without retained references",
+                    self.len
+                ),
+            );
+        }
+    }
+
     /// Notes that the buffer's object is gone, which no pending command buffer that does not retain it allows.
     pub(crate) fn release(&self) {
         self.released.store(true, Ordering::Release);
@@ -99,32 +112,29 @@ impl Drop for Memory {
     }
 }
 
-/// A command's claim on a buffer's memory until it has run.
+/// A command's claim on a buffer's memory until its command buffer has completed.
 #[derive(Debug)]
 pub(crate) struct Use {
     pub(crate) memory: Arc<Memory>,
     pub(crate) offset: usize,
-    unretained: bool,
+    /// Whether it counts as pending.
+    counted: AtomicBool,
 }
 
 impl Use {
-    pub(crate) fn new(memory: &Arc<Memory>, offset: usize, unretained: bool) -> Self {
-        if unretained && memory.released.load(Ordering::Acquire) {
-            memory.world.broke(
-                Rule::UsedAfterRelease,
-                format!(
-                    "a buffer of {} bytes was released before the command that uses it",
-                    memory.len
-                ),
-            );
-        }
-        if unretained {
-            memory.unretained.fetch_add(1, Ordering::AcqRel);
-        }
+    pub(crate) fn new(memory: &Arc<Memory>, offset: usize) -> Self {
         Self {
             memory: Arc::clone(memory),
             offset,
-            unretained,
+            counted: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes that a command buffer which does not retain the buffer is committed.
+    pub(crate) fn commit_unretained(&self) {
+        self.memory.check_alive();
+        if !self.counted.swap(true, Ordering::AcqRel) {
+            self.memory.unretained.fetch_add(1, Ordering::AcqRel);
         }
     }
 
@@ -137,7 +147,7 @@ impl Use {
 
 impl Drop for Use {
     fn drop(&mut self) {
-        if self.unretained {
+        if *self.counted.get_mut() {
             self.memory.unretained.fetch_sub(1, Ordering::AcqRel);
         }
     }

@@ -103,8 +103,8 @@ struct Tables {
 #[repr(C)]
 pub(crate) struct Class {
     // First, as in every object.
-    isa: AtomicPtr<Class>,
-    parent: AtomicPtr<Class>,
+    isa: AtomicPtr<Self>,
+    parent: AtomicPtr<Self>,
     name: AtomicPtr<c_char>,
     meta: bool,
     bytes: AtomicUsize,

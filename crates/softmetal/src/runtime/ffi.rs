@@ -2,13 +2,14 @@
 //!
 //! Pointers come from objc2, which upholds what each function of the runtime asks for. An [`Id`] may be nil where GNUstep allows it.
 
+use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_uint, c_void};
 use std::ptr::{null, null_mut};
 use std::sync::Mutex;
 
-use crate::rules::lock;
+use crate::rules::{Rule, lock};
 use crate::runtime::class::{
-    Class, Imp, Ivar, Method, Sel, find_class, register, selector, unregister,
+    Class, Imp, Ivar, Method, Sel, ZOMBIE, find_class, register, selector, unregister,
 };
 use crate::runtime::object::Id;
 use crate::runtime::pool;
@@ -25,6 +26,20 @@ struct Super {
     class: &'static Class,
 }
 
+thread_local! {
+    /// The object whose class was asked for last.
+    static ASKED: Cell<Id> = const { Cell::new(Id::NIL) };
+}
+
+/// What a message to nil calls.
+extern "C-unwind" fn nothing() -> usize {
+    0
+}
+
+// SAFETY: whoever calls a method by its own type gets zero from it, which is what a message to nil returns.
+const NOTHING: Imp =
+    unsafe { std::mem::transmute::<extern "C-unwind" fn() -> usize, Imp>(nothing) };
+
 macro_rules! exported {
     ($(fn $function:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? $body:block)*) => {
         $(
@@ -38,12 +53,17 @@ exported! {
     fn sel_registerName(text: *const c_char) -> Sel { selector(name(text)) }
     fn sel_getName(sel: Sel) -> *const c_char { sel.0 }
     fn sel_isEqual(a: Sel, b: Sel) -> u8 { u8::from(a == b) }
-    fn objc_msg_lookup(receiver: Id, sel: Sel) -> Imp { receiver.class().lookup(receiver, sel) }
+    fn objc_msg_lookup(receiver: Id, sel: Sel) -> Imp {
+        if receiver.is_nil() { NOTHING } else { receiver.class().lookup(receiver, sel) }
+    }
     fn objc_msg_lookup_super(to: &Super, sel: Sel) -> Imp { to.class.ready().lookup(to.receiver, sel) }
 
     fn class_createInstance(class: &'static Class, extra: usize) -> Id { Id::create(class, extra) }
     fn object_dispose(id: Id) -> Id { id.dispose(); Id::NIL }
-    fn object_getClass(id: Id) -> *const Class { if id.is_nil() { null() } else { id.class() } }
+    fn object_getClass(id: Id) -> *const Class {
+        ASKED.set(id);
+        if id.is_nil() { null() } else { id.class() }
+    }
 
     fn objc_retain(id: Id) -> Id { id.retain() }
     fn objc_release(id: Id) { id.release() }
@@ -80,6 +100,10 @@ exported! {
     fn class_isMetaClass(class: &Class) -> u8 { u8::from(class.is_meta()) }
     fn class_getInstanceSize(class: &Class) -> usize { class.bytes() }
     fn class_getInstanceMethod(class: &'static Class, sel: Sel) -> *const Method {
+        if std::ptr::eq(class, &raw const ZOMBIE) {
+            // objc2 checks a message in debug builds: it asks for the receiver's class, and then for the method.
+            ASKED.get().check_alive(Rule::Zombie, sel.name());
+        }
         class.find(sel).map_or(null(), std::ptr::from_ref)
     }
     fn class_getClassMethod(class: &'static Class, sel: Sel) -> *const Method {
