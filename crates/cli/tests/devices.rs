@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{assert_fails, assert_succeeds, document, run, stderr, stdout, without_driver};
+use common::{
+    assert_fails, assert_succeeds, document, run, stderr, stdout, tidegate, without_driver,
+};
 use serde_json::{Value, json};
 
 #[test]
@@ -118,6 +120,25 @@ fn the_chain_is_measured_and_checked() {
     assert_eq!(of("until-sync", "barriers"), &json!(39));
     assert_eq!(of("raw-one", "barriers"), &json!(39));
     assert_eq!(of("every-dispatch", "barriers"), &json!(0));
+}
+
+/// The layer writes what it finds to standard output, where with `--json` nothing but the document may be.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_validation_layer_says_nothing() {
+    let arguments = ["bench", "chain", "--dispatches", "5", "--workgroups", "1"];
+    let output = tidegate(&[&arguments[..], &["--json"]].concat())
+        .env("VK_INSTANCE_LAYERS", "VK_LAYER_KHRONOS_validation")
+        .env("VK_LOADER_DEBUG", "layer")
+        .output()
+        .unwrap();
+    assert_succeeds(&output);
+    assert!(document(&output)["rows"].is_array());
+    let loader = stderr(&output);
+    assert!(
+        loader.contains("libVkLayer_khronos_validation.so"),
+        "the layer was not loaded; `cargo xtask test` installs it: {loader}"
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The real model on a real Vulkan device (Mesa's software driver where there is no GPU).
 
+#![allow(clippy::unwrap_used, reason = "only tests call it")]
+
 mod common;
 
 use std::ops::ControlFlow;

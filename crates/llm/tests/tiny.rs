@@ -1,5 +1,7 @@
 //! Models of a few thousand weights, of every tensor type and several shapes, against the reference on the CPU.
 
+#![allow(clippy::unwrap_used, reason = "only tests call it")]
+
 mod common;
 
 use std::ops::ControlFlow;
