@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::rules::{Rule, Violation, lock, record};
+use crate::rules::{Rule, Violation, lock, record, violations};
 
 /// How the next device of a thread is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -256,6 +256,8 @@ impl Drop for Live {
 pub struct Observer {
     world: Arc<World>,
     blocks: usize,
+    /// How many violations the process had.
+    logged: usize,
 }
 
 impl Observer {
@@ -267,6 +269,7 @@ impl Observer {
         Self {
             world,
             blocks: crate::runtime::census().blocks,
+            logged: violations().len(),
         }
     }
 
@@ -298,7 +301,7 @@ impl Observer {
     }
 
     /// Everything that is wrong at the end of a test: rules that were broken, and what was leaked. The device's threads let go of their last objects a moment after a
-    /// wait returns, so that it waits for them, but not for long. Blocks belong to no device and are counted for the process.
+    /// wait returns, so that it waits for them, but not for long. Blocks, and the runtime's own rules, belong to no device and count for the process.
     pub fn faults_at_end(&self) -> Vec<Violation> {
         let end = Instant::now() + Duration::from_secs(5);
         let blocks = || crate::runtime::census().blocks.saturating_sub(self.blocks);
@@ -306,6 +309,14 @@ impl Observer {
             std::thread::sleep(Duration::from_millis(2));
         }
         let mut all = self.violations();
+        let runtimes = [
+            Rule::Zombie,
+            Rule::OverRelease,
+            Rule::NoPool,
+            Rule::UnknownSelector,
+        ];
+        let logged = violations().into_iter().skip(self.logged);
+        all.extend(logged.filter(|it| runtimes.contains(&it.rule)));
         all.extend(self.alive().into_iter().map(|(class, count)| Violation {
             rule: Rule::LeakedObject,
             detail: format!("{count} of {class}"),

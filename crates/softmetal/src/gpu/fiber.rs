@@ -25,6 +25,8 @@ const LANES: usize = 32;
 /// The largest value that lanes exchange.
 const VALUE_BYTES: usize = 16;
 const STACK_BYTES: usize = 64 << 10;
+/// Stacks begin at different distances from their ends: at one and the same, the caches of most CPUs have room for the first lines of a dozen.
+const STAGGER: usize = 320;
 /// Stands at the far end of each stack; gone if a thread used it all.
 const CANARY: u64 = 0x7469_6465_6761_7465;
 
@@ -251,7 +253,10 @@ impl Group {
         // SAFETY: inside the stack. `switch` takes six registers and an address from the top; a function begins with the stack at 8 beyond a multiple of 16.
         unsafe {
             fiber.stack.cast::<u64>().write(CANARY);
-            let top = fiber.stack.add(STACK_BYTES - 128).cast::<usize>();
+            let top = fiber
+                .stack
+                .add(STACK_BYTES - 128 - STAGGER * (index % 64))
+                .cast::<usize>();
             for register in 0..6 {
                 top.add(register).write(0);
             }
