@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 
 use block2::RcBlock;
 use common::{CommandBuffer, Gpu, SHARED, alone};
+use objc2::msg_send;
 use objc2::rc::{Retained, autoreleasepool};
-use objc2::runtime::ProtocolObject;
-use objc2_foundation::{NSArray, NSRange, NSString};
+use objc2::runtime::{AnyObject, ProtocolObject};
+use objc2_foundation::{NSArray, NSError, NSRange, NSString};
 use objc2_metal::{
     MTLBlitCommandEncoder as _, MTLCommandBuffer as _, MTLCommandBufferDescriptor,
     MTLCommandBufferEncoderInfo, MTLCommandBufferEncoderInfoErrorKey, MTLCommandBufferErrorDomain,
@@ -224,4 +225,49 @@ fn memory_runs_out_at_the_limits() {
         assert!(b.is_some() && c.is_some() && buffer(4).is_none());
     });
     assert_eq!(observer.faults_at_end(), []);
+}
+
+unsafe extern "C-unwind" {
+    fn dispatch_data_create(
+        bytes: *const u8,
+        len: usize,
+        queue: *const u8,
+        destructor: *const u8,
+    ) -> *mut AnyObject;
+}
+
+#[test]
+fn a_compiled_library_is_refused() {
+    observe(vec![Fault::NoPipeline(0)], |_| {
+        let gpu = Gpu::new();
+        for (bytes, expected) in [
+            (*b"MTLB", "cannot run a compiled library"),
+            (*b"oops", "Invalid library file"),
+        ] {
+            // SAFETY: libdispatch copies the bytes, and the caller owns the data.
+            let data = unsafe {
+                Retained::from_raw(dispatch_data_create(
+                    bytes.as_ptr(),
+                    4,
+                    std::ptr::null(),
+                    std::ptr::null(),
+                ))
+            }
+            .expect("data");
+            // SAFETY: the method's own types.
+            let library: Result<Retained<AnyObject>, Retained<NSError>> =
+                unsafe { msg_send![&*gpu.device, newLibraryWithData: &*data, error: _] };
+            let text = library
+                .expect_err("a refusal")
+                .localizedDescription()
+                .to_string();
+            assert!(text.contains(expected), "{text}");
+        }
+        let source = "kernel void f(device uint* out [[buffer(0)]]) { out[0] = 1; }";
+        assert_eq!(
+            gpu.pipeline(source, "f").expect_err("a refusal"),
+            "an injected refusal"
+        );
+        assert!(gpu.pipeline(source, "f").is_ok());
+    });
 }

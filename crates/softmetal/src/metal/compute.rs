@@ -30,7 +30,8 @@ use crate::rules::{Rule, lock};
 pub(crate) struct Ivars {
     core: Core,
     concurrent: bool,
-    state: Mutex<State>,
+    /// Boxed: the memory of a dead object stays, and should be small.
+    state: Mutex<Box<State>>,
 }
 
 #[derive(Default)]
