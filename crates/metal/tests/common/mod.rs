@@ -175,10 +175,10 @@ pub(crate) fn part(of: &Region, first: u64, words: u64) -> Region {
     region(of.memory, of.offset + first * 4, words * 4)
 }
 
-/// The kernel `main` as MSL, with a slot for each region of a launch.
+/// The kernel as MSL, with a slot for each region of a launch.
 pub(crate) fn code(wgsl: &str, kernel: &Kernel) -> Code {
     let module = Module::from_wgsl(wgsl).unwrap();
-    let msl = module.msl("main", &MslOptions::default()).unwrap();
+    let msl = module.msl(&kernel.name, &MslOptions::default()).unwrap();
     let uniform = match kernel.scalars.as_ref().map(|it| it.place) {
         Some(ScalarPlace::Uniform { group, binding }) => Some((group, binding)),
         _ => None,
