@@ -1,5 +1,9 @@
 //! The histories of the simulated device on the software classes, which break every order that Metal does not promise.
 #![cfg(metal_soft)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests, too, may stop at the first surprise"
+)]
 
 mod common;
 #[path = "../../tidegate/tests/conformance/kernels.rs"]
