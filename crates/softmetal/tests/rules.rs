@@ -314,6 +314,34 @@ fn unretained(
     commands
 }
 
+const ONE: &str = "kernel void f(device uint* out [[buffer(0)]]) { out[0] = 1; }";
+
+#[test]
+fn a_pipeline_released_while_pending() {
+    breaking(&[Rule::ReleasedWhilePending], |gpu| {
+        let (out, pipeline) = (gpu.buffer(64), gpu.pipeline(ONE, "f").expect("a pipeline"));
+        let event = gpu.device.newSharedEvent().expect("an event");
+        let pending = autoreleasepool(|_| {
+            let commands = gpu
+                .queue
+                .commandBufferWithUnretainedReferences()
+                .expect("a command buffer");
+            commands.encodeWaitForEvent_value(ProtocolObject::from_ref(&*event), 2);
+            let encoder = commands.computeCommandEncoder().expect("an encoder");
+            encoder.setComputePipelineState(&pipeline);
+            bind(&encoder, &out, 0);
+            dispatch(&encoder, 1, [1, 1, 1]);
+            encoder.endEncoding();
+            drop(encoder);
+            commands
+        });
+        pending.commit();
+        broken(Rule::ReleasedWhilePending, || drop(pipeline));
+        event.setSignaledValue(2);
+        pending.waitUntilCompleted();
+    });
+}
+
 #[test]
 fn lifetimes_of_unretained_references() {
     use Rule::*;
@@ -332,12 +360,7 @@ fn lifetimes_of_unretained_references() {
             drop(out);
             broken(UsedAfterRelease, || late.commit());
             let out = gpu.buffer(64);
-            let pipeline = gpu
-                .pipeline(
-                    "kernel void f(device uint* out [[buffer(0)]]) { out[0] = 1; }",
-                    "f",
-                )
-                .expect("a pipeline");
+            let pipeline = gpu.pipeline(ONE, "f").expect("a pipeline");
             let commands = gpu
                 .queue
                 .commandBufferWithUnretainedReferences()

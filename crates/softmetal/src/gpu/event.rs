@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::gpu::Gpu;
-use crate::rules::lock;
+use crate::rules::{Rule, lock};
 
 /// An event's value and who waits for it.
 pub(crate) struct Event {
@@ -52,6 +52,10 @@ impl Event {
     /// Sets the value. The device, which calls this under its lock, looks again by itself.
     pub(crate) fn signal(&self, value: u64) {
         let mut it = lock(&self.value);
+        if value < it.now {
+            let text = format!("a signal of {value} where {} was", it.now);
+            self.gpu.world.noted(Rule::EventValue, text);
+        }
         it.now = value;
         let (due, rest) = std::mem::take(&mut it.listeners)
             .into_iter()

@@ -16,7 +16,7 @@ use crate::gpu::event::Event;
 use crate::gpu::fiber::GroupFault;
 use crate::gpu::state::{Active, State};
 use crate::gpu::work::{Runner, Work};
-use crate::metal::memory::Use;
+use crate::metal::lifetime::Claim;
 use crate::rules::{Rule, lock};
 use crate::world::World;
 
@@ -43,7 +43,9 @@ impl Segment {
     pub(crate) fn commit_unretained(&self) {
         if let Self::Encoder(encoder) = self {
             let works = encoder.nodes.iter().filter_map(|it| it.work.as_ref());
-            works.flat_map(Work::uses).for_each(Use::commit_unretained);
+            works
+                .flat_map(Work::claims)
+                .for_each(Claim::commit_unretained);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 
 use crate::gpu::fiber::{Group, GroupFault};
 use crate::kernel::{Call, Kernel};
+use crate::metal::lifetime::Claim;
 use crate::metal::memory::Use;
 
 /// One command of an encoder.
@@ -40,6 +41,7 @@ pub(crate) enum Bound {
 #[derive(Debug)]
 pub(crate) struct Dispatch {
     pub(crate) kernel: Arc<Kernel>,
+    pub(crate) pipeline: Claim,
     pub(crate) bound: Vec<Option<Bound>>,
     /// Bytes of threadgroup memory, by index.
     pub(crate) threadgroup: Vec<usize>,
@@ -81,6 +83,15 @@ impl Order {
 }
 
 impl Work {
+    /// Its claims on objects.
+    pub(crate) fn claims(&self) -> Vec<&Claim> {
+        let mut claims: Vec<&Claim> = self.uses().into_iter().map(|it| &it.claim).collect();
+        if let Self::Dispatch(it) = self {
+            claims.push(&it.pipeline);
+        }
+        claims
+    }
+
     /// Every buffer that it uses.
     pub(crate) fn uses(&self) -> Vec<&Use> {
         match self {

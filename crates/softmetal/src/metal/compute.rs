@@ -23,6 +23,7 @@ use crate::metal::command_buffer::SoftCommandBuffer;
 use crate::metal::device::{THREADGROUP_BYTES_MAX, THREADS_MAX};
 use crate::metal::encoder::Core;
 use crate::metal::library::SoftPipeline;
+use crate::metal::lifetime::Claim;
 use crate::metal::memory::{Memory, Use};
 use crate::metal::{Protocol, soft};
 use crate::rules::{Rule, lock};
@@ -373,6 +374,7 @@ impl SoftCompute {
         };
         let dispatch = Dispatch {
             kernel: Arc::clone(kernel),
+            pipeline: Claim::new(&pipeline.ivars().lifetime),
             bound: slots.iter().enumerate().map(bound).collect(),
             threadgroup,
             groups: narrow(groups),
@@ -394,7 +396,7 @@ impl SoftCompute {
                 ..
             } => Bound::Buffer(core.claim(buffer, *offset)),
             Slot::Buffer { memory, offset, .. } => {
-                memory.check_alive();
+                memory.lifetime.check_alive();
                 Bound::Buffer(Use::new(memory, *offset))
             }
         }

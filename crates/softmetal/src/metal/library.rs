@@ -12,6 +12,7 @@ use objc2_metal::{
 
 use crate::kernel::{Kernel, Kernels, Problem, compile};
 use crate::metal::device::SoftDevice;
+use crate::metal::lifetime::Lifetime;
 use crate::metal::{Label, Protocol, error};
 use crate::runtime::Domain;
 use crate::world::Live;
@@ -34,8 +35,15 @@ pub(crate) struct PipelineIvars {
     pub(crate) kernel: Arc<Kernel>,
     device: Retained<SoftDevice>,
     pub(crate) threads_max: usize,
+    pub(crate) lifetime: Arc<Lifetime>,
     label: Option<String>,
     _live: Live,
+}
+
+impl Drop for PipelineIvars {
+    fn drop(&mut self) {
+        self.lifetime.release();
+    }
 }
 
 define_class!(
@@ -207,6 +215,7 @@ impl SoftPipeline {
             _ => threads.min(kernel.threads_max),
         };
         let this = Self::alloc().set_ivars(PipelineIvars {
+            lifetime: Lifetime::new(device.world(), format!("a pipeline of {}", kernel.name)),
             kernel,
             device: device.clone(),
             threads_max,

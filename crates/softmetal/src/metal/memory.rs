@@ -2,9 +2,9 @@
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::rules::Rule;
+use crate::metal::lifetime::{Claim, Lifetime};
 use crate::world::World;
 
 /// Bytes that host and device share.
@@ -16,9 +16,7 @@ pub(crate) struct Memory {
     len: usize,
     /// Whether Metal orders what uses it.
     pub(crate) tracked: bool,
-    /// Commands not yet complete of command buffers that do not retain the buffer.
-    unretained: AtomicUsize,
-    released: AtomicBool,
+    pub(crate) lifetime: Arc<Lifetime>,
     world: Arc<World>,
 }
 
@@ -54,8 +52,7 @@ impl Memory {
             bytes,
             len,
             tracked,
-            unretained: AtomicUsize::new(0),
-            released: AtomicBool::new(false),
+            lifetime: Lifetime::new(world, format!("a buffer of {len} bytes")),
             world: Arc::clone(world),
         }))
     }
@@ -68,34 +65,13 @@ impl Memory {
         self.len
     }
 
-    /// Names a use of a buffer whose object is gone.
-    pub(crate) fn check_alive(&self) {
-        if self.released.load(Ordering::Acquire) {
-            self.world.broke(
-                Rule::UsedAfterRelease,
-                format!(
-                    "a buffer of {} bytes, by a command buffer without retained references",
-                    self.len
-                ),
-            );
-        }
-    }
-
-    /// Notes that the buffer's object is gone, which no pending command buffer that does not retain it allows.
+    /// Notes that the buffer's object is gone.
     pub(crate) fn release(&self) {
-        self.released.store(true, Ordering::Release);
-        let pending = self.unretained.load(Ordering::Acquire);
-        if pending > 0 {
+        if self.lifetime.is_pending() {
             // SAFETY: `len` bytes, and the commands that use them have no right to.
             unsafe { self.bytes.write_bytes(RELEASED, self.len) };
-            self.world.broke(
-                Rule::ReleasedWhilePending,
-                format!(
-                    "a buffer of {} bytes, used by {pending} commands of command buffers without retained references that have not completed",
-                    self.len
-                ),
-            );
         }
+        self.lifetime.release();
     }
 }
 
@@ -112,13 +88,12 @@ impl Drop for Memory {
     }
 }
 
-/// A command's claim on a buffer's memory until its command buffer has completed.
+/// A command's use of a buffer, until its command buffer has completed.
 #[derive(Debug)]
 pub(crate) struct Use {
     pub(crate) memory: Arc<Memory>,
     pub(crate) offset: usize,
-    /// Whether it counts as pending.
-    counted: AtomicBool,
+    pub(crate) claim: Claim,
 }
 
 impl Use {
@@ -126,15 +101,7 @@ impl Use {
         Self {
             memory: Arc::clone(memory),
             offset,
-            counted: AtomicBool::new(false),
-        }
-    }
-
-    /// Notes that a command buffer which does not retain the buffer is committed.
-    pub(crate) fn commit_unretained(&self) {
-        self.memory.check_alive();
-        if !self.counted.swap(true, Ordering::AcqRel) {
-            self.memory.unretained.fetch_add(1, Ordering::AcqRel);
+            claim: Claim::new(&memory.lifetime),
         }
     }
 
@@ -142,13 +109,5 @@ impl Use {
     pub(crate) fn bytes(&self) -> *mut u8 {
         // SAFETY: the offset was checked against the length when the command was encoded.
         unsafe { self.memory.bytes.add(self.offset) }
-    }
-}
-
-impl Drop for Use {
-    fn drop(&mut self) {
-        if *self.counted.get_mut() {
-            self.memory.unretained.fetch_sub(1, Ordering::AcqRel);
-        }
     }
 }

@@ -9,6 +9,7 @@ mod compute;
 mod device;
 mod encoder;
 mod library;
+pub(crate) mod lifetime;
 pub(crate) mod memory;
 mod queue;
 mod residency;
