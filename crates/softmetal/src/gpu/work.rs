@@ -118,13 +118,13 @@ impl Work {
     }
 }
 
-/// Two threads that run commands: the device's own and a helper.
+/// Two threads that run commands: the device's own and a second.
 pub(crate) struct Runner {
     own: Lane,
-    helper: Option<Helper>,
+    second: Option<Second>,
 }
 
-struct Helper {
+struct Second {
     jobs: mpsc::Sender<Job>,
     done: mpsc::Receiver<Result<(), GroupFault>>,
     thread: JoinHandle<()>,
@@ -147,14 +147,14 @@ struct Job {
 // SAFETY: the dispatch outlives the job, since whoever sends one waits for its answer; kernels reach the memory as they would on a GPU.
 unsafe impl Send for Job {}
 
-/// Threads from which on the helper is worth waking.
+/// Threads from which on the second is worth waking.
 const SHARED_THREADS: u64 = 4096;
 
 impl Runner {
     pub(crate) fn new() -> Self {
         Self {
             own: Lane::new(),
-            helper: None,
+            second: None,
         }
     }
 
@@ -205,26 +205,26 @@ impl Runner {
         if threads * u64::from(range.end - range.start) < SHARED_THREADS {
             return self.own.run(&job);
         }
-        let helper = self.helper.get_or_insert_with(Helper::new);
-        let sent = helper.jobs.send(job.clone()).is_ok();
+        let second = self.second.get_or_insert_with(Second::new);
+        let sent = second.jobs.send(job.clone()).is_ok();
         let own = self.own.run(&job);
         if !sent {
             return own;
         }
-        helper.done.recv().unwrap_or(Ok(())).and(own)
+        second.done.recv().unwrap_or(Ok(())).and(own)
     }
 }
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        if let Some(helper) = self.helper.take() {
-            drop(helper.jobs);
-            let _ = helper.thread.join();
+        if let Some(second) = self.second.take() {
+            drop(second.jobs);
+            let _ = second.thread.join();
         }
     }
 }
 
-impl Helper {
+impl Second {
     fn new() -> Self {
         let (jobs, receive) = mpsc::channel::<Job>();
         let (send, done) = mpsc::channel();

@@ -28,7 +28,7 @@ struct Descriptor {
 
 const COUNT: i32 = 0xffff;
 const ON_HEAP: i32 = 1 << 24;
-const HAS_HELPERS: i32 = 1 << 25;
+const HAS_CAPTURES: i32 = 1 << 25;
 const GLOBAL: i32 = 1 << 28;
 
 static ALIVE: AtomicUsize = AtomicUsize::new(0);
@@ -83,7 +83,7 @@ extern "C-unwind" fn copy(block: *mut Block) -> *mut Block {
         let target = target.cast::<Block>();
         (*target).isa = (&raw const MALLOC_BLOCK).cast();
         *(*target).flags.get_mut() = (flags & !COUNT) | ON_HEAP | 1;
-        if let Some(helper) = source.descriptor.copy_helper(flags) {
+        if let Some(helper) = source.descriptor.copies_captures(flags) {
             helper(target, block);
         }
         ALIVE.fetch_add(1, Ordering::Release);
@@ -92,19 +92,19 @@ extern "C-unwind" fn copy(block: *mut Block) -> *mut Block {
 }
 
 impl Descriptor {
-    fn copy_helper(
+    fn copies_captures(
         &self,
         flags: i32,
     ) -> Option<unsafe extern "C-unwind" fn(*mut Block, *const Block)> {
-        if flags & HAS_HELPERS == 0 {
+        if flags & HAS_CAPTURES == 0 {
             None
         } else {
             self.copy
         }
     }
 
-    fn dispose_helper(&self, flags: i32) -> Option<unsafe extern "C-unwind" fn(*mut Block)> {
-        if flags & HAS_HELPERS == 0 {
+    fn disposes_captures(&self, flags: i32) -> Option<unsafe extern "C-unwind" fn(*mut Block)> {
+        if flags & HAS_CAPTURES == 0 {
             None
         } else {
             self.dispose
@@ -135,7 +135,7 @@ extern "C-unwind" fn release(block: *mut Block) {
     if count > 1 {
         return;
     }
-    if let Some(helper) = it.descriptor.dispose_helper(flags) {
+    if let Some(helper) = it.descriptor.disposes_captures(flags) {
         // SAFETY: the last reference is gone, so that nothing uses what it captured.
         unsafe { helper(block) };
     }
