@@ -227,7 +227,7 @@ impl fmt::Display for LaunchProblem {
             Self::Aliased { first, second } => write!(
                 f,
                 "`{first}` and `{second}` share bytes and one of them is written; \
-                 if that is meant, launch with aliasing allowed"
+                 if that is meant, use `launch_aliased`"
             ),
             Self::Grid { given, allowed } => write!(
                 f,
@@ -300,14 +300,14 @@ impl fmt::Display for Error {
                 size,
             } => write!(
                 f,
-                "bytes {offset}..{} of a buffer of {size} bytes",
+                "bytes {offset}..{} are not inside a buffer of {size} bytes; use a smaller range or a larger buffer",
                 offset.saturating_add(*bytes)
             ),
             Self::SizeMismatch {
                 what,
                 expected,
                 given,
-            } => write!(f, "{what}: {expected} bytes expected, {given} given"),
+            } => write!(f, "{what}: {expected} bytes expected, {given} given; the sizes must agree"),
             Self::Misaligned { what, given, align } => {
                 write!(f, "{what}: {given} is not a multiple of {align}")
             }

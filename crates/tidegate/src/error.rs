@@ -3,7 +3,7 @@
 use tidegate_shader::ShaderError;
 
 /// An error of this library. [`Error::kind`] is for programs, the text is for people and says what to do.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// From a stream, a buffer or the device behind it: see [`StreamError`](crate::StreamError).
@@ -35,6 +35,13 @@ pub enum Error {
         /// The names that there are.
         available: String,
     },
+}
+
+/// The text for people: this is what a program prints whose `main` returns the error.
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 /// What sort of error it is.
@@ -70,12 +77,11 @@ impl Error {
             Self::Stream(error) => match error {
                 Core::OutOfMemory { .. }
                 | Core::SubmissionOutOfMemory
-                | Core::TooManyAllocations { .. }
-                | Core::TooLarge { .. } => ErrorKind::OutOfMemory,
+                | Core::TooManyAllocations { .. } => ErrorKind::OutOfMemory,
                 Core::Lost(_) => ErrorKind::Lost,
                 Core::Failed(_) => ErrorKind::Failed,
                 Core::Stalled { .. } => ErrorKind::Stalled,
-                Core::Refused(_) => ErrorKind::Unsupported,
+                Core::Refused(_) | Core::TooLarge { .. } => ErrorKind::Unsupported,
                 _ => ErrorKind::Usage,
             },
         }

@@ -29,6 +29,9 @@
 //! }
 //! ```
 //!
+//! Several scalars go into one structure: `struct Scalars { a: f32, n: u32 } var<immediate> p: Scalars;`, and are given in order, `(&x, &y, 0.5_f32, 1000_u32)`. (WGSL once called this
+//! `push_constant`.) A scalar's type is compared with the kernel's. The element type of a buffer is not; only its size is.
+//!
 //! # What a stream promises
 //!
 //! 1. Commands on one stream take effect in the order recorded. Nobody places a barrier by hand.

@@ -290,7 +290,7 @@ fn table(document: &Document<'_>, software: bool) -> String {
         ));
     }
     line(
-        "\nThe ratio says how many times as fast as every-dispatch a row is; all results were checked.",
+        "\nThe ratio says how many times as fast as every-dispatch a row is: the median of the rounds' own\nratios, which on a busy machine need not be that of the times. All results were checked.",
     );
     if software {
         line(

@@ -119,7 +119,7 @@ pub(crate) fn aliases(world: &World) {
     let step = bench.device.capabilities().binding_align as usize / 4;
     let x = bench.stream.zeros::<u32>(4 * step).unwrap();
     let same = bench.stream.launch(&copy, 1, (&x, &x));
-    bench.refuses(same, &["copy", "`x`", "`y`", "aliasing"]);
+    bench.refuses(same, &["copy", "`x`", "`y`", "launch_aliased"]);
     let (low, high) = (x.slice(..step + 1).unwrap(), x.slice(step..).unwrap());
     let overlap = bench.stream.launch(&swap, 1, (low, high));
     bench.refuses(overlap, &["swap", "`x`", "`y`"]);
