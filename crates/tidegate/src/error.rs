@@ -62,7 +62,7 @@ pub enum ErrorKind {
     Stalled,
     /// The device is gone.
     Lost,
-    /// The device cannot do this.
+    /// The device cannot do this: a feature or a size that it does not have. Freeing memory would not help.
     Unsupported,
 }
 
