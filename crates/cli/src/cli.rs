@@ -31,6 +31,9 @@ pub(crate) struct Common {
     /// The device: its number in `tidegate devices`, or part of its name [default: the best]
     #[arg(long, global = true, value_name = "D")]
     pub(crate) device: Option<String>,
+    /// Compile every kernel anew, and keep none in the user's cache folder
+    #[arg(long, global = true)]
+    pub(crate) no_cache: bool,
 }
 
 #[derive(Debug, Subcommand)]

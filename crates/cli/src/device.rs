@@ -1,8 +1,12 @@
 //! Which device to use.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
+
 use tidegate::{Device, DeviceInfo, Options, QueueFamily};
 use tidegate_vulkan::{OpenError, Select};
 
+use crate::cli::Common;
 use crate::failure::Failure;
 
 /// A device that is there and, where it was asked for, is the one asked for. Not opened yet.
@@ -10,6 +14,7 @@ use crate::failure::Failure;
 pub(crate) struct Choice {
     /// None leaves it to the library, which takes the best.
     index: Option<u32>,
+    cache_folder: Option<PathBuf>,
 }
 
 impl Choice {
@@ -18,6 +23,7 @@ impl Choice {
         let mut options = Options::default();
         options.device = self.index.map(|it| it.to_string());
         options.queue_family = family;
+        options.cache_folder.clone_from(&self.cache_folder);
         Ok(Device::open(&options)?)
     }
 
@@ -37,10 +43,17 @@ pub(crate) fn all() -> Result<Vec<DeviceInfo>, Failure> {
 }
 
 /// Finds the device that the user asked for, before any work starts.
-pub(crate) fn choose(wanted: Option<&str>) -> Result<Choice, Failure> {
+pub(crate) fn choose(common: &Common) -> Result<Choice, Failure> {
     let devices = all()?;
-    let Some(wanted) = wanted else {
-        return Ok(Choice { index: None });
+    let cache_folder = match common.no_cache {
+        true => None,
+        false => cache_folder(|name| std::env::var_os(name)),
+    };
+    let Some(wanted) = common.device.as_deref() else {
+        return Ok(Choice {
+            index: None,
+            cache_folder,
+        });
     };
     let names: Vec<&str> = devices
         .iter()
@@ -55,7 +68,25 @@ pub(crate) fn choose(wanted: Option<&str>) -> Result<Choice, Failure> {
     }
     Ok(Choice {
         index: u32::try_from(index).ok(),
+        cache_folder,
     })
+}
+
+/// `tidegate` in the user's folder for what can be made again, wherever the system has it; none if the environment does not say. `variable` reads the environment.
+fn cache_folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let folder = |name: &str| {
+        let path = variable(name).map(PathBuf::from);
+        // A relative path would mean another folder each time (XDG Base Directory Specification).
+        path.filter(|it| it.is_absolute())
+    };
+    let base = if cfg!(windows) {
+        folder("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        folder("HOME").map(|it| it.join("Library/Caches"))
+    } else {
+        folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|it| it.join(".cache")))
+    };
+    base.map(|it| it.join("tidegate").join("kernels"))
 }
 
 /// A device by its number or, where the text is no number, by part of its name in any case of letters: as [`Device::open`] has it. Only this place looks at names, what
@@ -90,6 +121,27 @@ pub(crate) fn find(names: &[&str], wanted: &str) -> Result<usize, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(all(unix, not(target_os = "macos")))]
+    fn kernels_are_kept_in_the_users_cache_folder() {
+        let of = |variables: &[(&str, &str)]| {
+            cache_folder(|name| {
+                let found = variables.iter().find(|it| it.0 == name);
+                found.map(|it| it.1.into())
+            })
+        };
+        let (home, xdg) = (("HOME", "/home/a"), ("XDG_CACHE_HOME", "/c"));
+        let expect = |path: &str| Some(PathBuf::from(path));
+        assert_eq!(of(&[home]), expect("/home/a/.cache/tidegate/kernels"));
+        assert_eq!(of(&[home, xdg]), expect("/c/tidegate/kernels"));
+        let relative = ("XDG_CACHE_HOME", "c");
+        assert_eq!(
+            of(&[home, relative]),
+            expect("/home/a/.cache/tidegate/kernels")
+        );
+        assert_eq!(of(&[]), None);
+    }
 
     #[test]
     fn a_device_is_found_by_number_or_name() {

@@ -1,5 +1,7 @@
 //! Devices: what there is, opening one, and making what lives on it.
 
+use std::path::PathBuf;
+
 use bytemuck::Pod;
 use tidegate_core::{Capabilities, Counters, Limits, MemoryKind, Policy};
 use tidegate_shader::{self as shader, BoundsChecks};
@@ -41,6 +43,9 @@ pub struct Options {
     pub queue_family: QueueFamily,
     /// Whether Vulkan's validation layer watches every call. Slow, for tests; see [`Device::validation_messages`].
     pub validation: bool,
+    /// A folder that keeps compiled kernels for the next run, at most 64 MiB of them. It need not exist; nothing is kept without one. What is damaged is passed over and written anew, and
+    /// several processes may share it. Read when the device is opened, written when it is closed. Vulkan only: on Metal the system keeps a cache of its own.
+    pub cache_folder: Option<PathBuf>,
 }
 
 impl Options {
@@ -69,6 +74,13 @@ impl Options {
     #[must_use]
     pub fn with_validation(mut self, validation: bool) -> Self {
         self.validation = validation;
+        self
+    }
+
+    /// Chooses [`Self::cache_folder`].
+    #[must_use]
+    pub fn with_cache_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cache_folder = Some(folder.into());
         self
     }
 }
@@ -150,6 +162,7 @@ impl Device {
                 QueueFamily::Compute => Family::Compute,
                 QueueFamily::Graphics => Family::Graphics,
             },
+            cache_folder: options.cache_folder.clone(),
             ..tidegate_vulkan::Options::default()
         };
         let device =

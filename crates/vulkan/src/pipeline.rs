@@ -1,11 +1,13 @@
 //! Kernels made ready to run, and the layouts that they share.
 
 use std::ffi::CString;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ash::vk;
 use tidegate_core::{Code, DeviceError, Kernel, PipelineId};
 
+use crate::Options;
+use crate::cache::Store;
 use crate::debug;
 use crate::device::Logical;
 use crate::error::{OpenError, refused};
@@ -81,20 +83,36 @@ impl Table {
 /// A device's pipelines.
 pub(crate) struct Pipelines {
     cache: vk::PipelineCache,
+    /// Where the cache is kept between runs.
+    store: Option<Mutex<Store>>,
     table: RwLock<Table>,
     /// Descriptors that may be pushed; 0 if none.
     push_max: u32,
 }
 
 impl Pipelines {
-    pub(crate) fn new(device: &Logical, support: &Support) -> Result<Self, OpenError> {
-        let info = vk::PipelineCacheCreateInfo::default();
-        // SAFETY: an empty cache has no preconditions. VUID-VkPipelineCacheCreateInfo-initialDataSize-00768.
-        let cache = unsafe { device.raw.create_pipeline_cache(&info, None) }
+    pub(crate) fn new(
+        device: &Logical,
+        support: &Support,
+        options: &Options,
+    ) -> Result<Self, OpenError> {
+        let folder = options.cache_folder.as_deref();
+        let mut store = folder.map(|it| Store::new(it, support));
+        let data = store.as_mut().and_then(Store::load).unwrap_or_default();
+        let make = |data: &[u8]| {
+            let info = vk::PipelineCacheCreateInfo::default().initial_data(data);
+            // SAFETY: no data, or what this driver has given for this device (`Store::load`).
+            // VUID-VkPipelineCacheCreateInfo-initialDataSize-00768, -00769.
+            unsafe { device.raw.create_pipeline_cache(&info, None) }
+        };
+        // A driver may still not like what it once gave.
+        let cache = make(&data)
+            .or_else(|_| make(&[]))
             .map_err(OpenError::of("vkCreatePipelineCache"))?;
         let pushes = device.push_descriptor.is_some();
         Ok(Self {
             cache,
+            store: store.map(Mutex::new),
             table: RwLock::default(),
             push_max: if pushes {
                 support.push_descriptors_max
@@ -220,11 +238,17 @@ impl Pipelines {
         }
     }
 
-    /// Gives everything back.
+    /// Gives everything back, and keeps what was compiled for the next run if the device works.
     ///
     /// # Safety
     /// Nothing on the device runs any more, and the device still lives.
     pub(crate) unsafe fn destroy(&self, device: &Logical) {
+        if let Some(store) = &self.store
+            && device.alive().is_ok()
+        {
+            let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+            store.save(device, self.cache);
+        }
         let table = std::mem::take(&mut *self.table_mut());
         // SAFETY: the caller's promise; each object is taken from the table and so destroyed once.
         // VUID-vkDestroyPipeline-pipeline-00765, VUID-vkDestroyPipelineCache-pipelineCache-parameter.

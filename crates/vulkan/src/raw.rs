@@ -215,7 +215,11 @@ impl RawChain {
     fn wait(&self) -> Result<(), DeviceError> {
         let (device, spin) = (&self.device.device, self.device.spin);
         let start = Instant::now();
-        while start.elapsed() < spin.time {
+        loop {
+            let waited = start.elapsed();
+            if waited >= spin.time {
+                return self.block();
+            }
             // SAFETY: the semaphore is a timeline of this device. VUID-vkGetSemaphoreCounterValue-semaphore-03255.
             let value = unsafe {
                 device
@@ -226,13 +230,12 @@ impl RawChain {
             if value >= self.value {
                 return Ok(());
             }
-            if spin.yields {
+            if waited >= spin.alone {
                 std::thread::yield_now();
             } else {
                 std::hint::spin_loop();
             }
         }
-        self.block()
     }
 
     fn block(&self) -> Result<(), DeviceError> {

@@ -24,6 +24,8 @@ pub(crate) struct Queue {
     pub(crate) family: u32,
     /// The last value handed over. Stored before the driver knows, so that a completed value is never beyond it.
     submitted: AtomicU64,
+    /// The highest value that the driver has been seen to report: up to it nobody needs to ask again.
+    seen: AtomicU64,
     recorder: Mutex<Recorder>,
 }
 
@@ -100,7 +102,10 @@ impl Queues {
             )));
         }
         recorder.waits.fill(self, &batch.waits)?;
-        queue.recycle(device, recorder)?;
+        if recorder.idle.is_empty() {
+            let completed = queue.completed(device)?;
+            queue.recycle(device, recorder, completed);
+        }
         let mut recording = match recorder.idle.pop() {
             Some(recording) => recording,
             None => Recording::new(device, queue.family)?,
@@ -113,6 +118,8 @@ impl Queues {
         match done {
             Ok(()) => {
                 recorder.in_flight.push_back((ticket.value, recording));
+                // The device works by now: what resetting costs delays nothing.
+                queue.recycle(device, recorder, queue.seen.load(Ordering::Acquire));
                 Ok(())
             }
             // After a loss it is unknown whether the command buffer is pending. It then waits for the end of the device.
@@ -184,16 +191,13 @@ impl Queue {
             timeline,
             family,
             submitted: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
             recorder: Mutex::default(),
         })
     }
 
-    /// Resets what has run, so that it can be recorded again.
-    fn recycle(&self, device: &Logical, recorder: &mut Recorder) -> Result<(), DeviceError> {
-        if recorder.in_flight.is_empty() {
-            return Ok(());
-        }
-        let completed = self.completed(device)?;
+    /// Resets what has run, up to the value `completed`, so that it can be recorded again.
+    fn recycle(&self, device: &Logical, recorder: &mut Recorder, completed: u64) {
         while let Some((value, _)) = recorder.in_flight.front()
             && *value <= completed
         {
@@ -207,7 +211,6 @@ impl Queue {
                 Err(_) => unsafe { recording.destroy(device) },
             }
         }
-        Ok(())
     }
 
     fn hand_over(
@@ -260,8 +263,12 @@ impl Queue {
         })
     }
 
-    /// The last value whose batch has run.
+    /// The last value whose batch has run. The driver is asked only while something may still run.
     pub(crate) fn completed(&self, device: &Logical) -> Result<u64, DeviceError> {
+        let seen = self.seen.load(Ordering::Acquire);
+        if seen == self.submitted.load(Ordering::Acquire) {
+            return Ok(seen);
+        }
         // SAFETY: the semaphore is a timeline of this device. VUID-vkGetSemaphoreCounterValue-semaphore-03255.
         let value = unsafe { device.raw.get_semaphore_counter_value(self.timeline) }
             .map_err(|result| device.submission_error("vkGetSemaphoreCounterValue", result))?;
@@ -271,10 +278,11 @@ impl Queue {
                 "a timeline stands at {value}, which was never submitted"
             )));
         }
+        self.seen.fetch_max(value, Ordering::AcqRel);
         Ok(value)
     }
 
-    /// Waits for a value: first by asking for `spin`, then by sleeping.
+    /// Waits for a value: by asking again and again, after a while with the core on offer in between, and at last by sleeping.
     pub(crate) fn wait(
         &self,
         device: &Logical,
@@ -294,7 +302,7 @@ impl Queue {
             if waited >= spin.time {
                 return self.block(device, value, timeout - waited);
             }
-            if spin.yields {
+            if waited >= spin.alone {
                 std::thread::yield_now();
             } else {
                 std::hint::spin_loop();
@@ -329,15 +337,39 @@ impl Queue {
         // VUID-VkSemaphoreSignalInfo-value-03258, -value-03259.
         unsafe { device.raw.signal_semaphore(&info) }.unwrap();
     }
+
+    /// Makes it seem that `value` was handed over.
+    pub(crate) fn pretend(&self, value: u64) {
+        self.submitted.store(value, Ordering::Release);
+    }
 }
 
 /// How to wait before sleeping.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spin {
     pub(crate) time: Duration,
-    /// Whether to offer the core to other threads in between: a software device needs it to run.
-    pub(crate) yields: bool,
+    /// After this time the core is offered to other threads in between. None on a software device, which needs it to run.
+    pub(crate) alone: Duration,
 }
+
+impl Spin {
+    /// A wait that spins as long as `options` says. A software device wakes a sleeper quickly, and spinning takes its time away.
+    pub(crate) fn new(spin_ns: u64, software: bool) -> Self {
+        let (most, alone) = if software {
+            (SOFTWARE_SPIN_NS, 0)
+        } else {
+            (u64::MAX, ALONE_NS)
+        };
+        Self {
+            time: Duration::from_nanos(spin_ns.min(most)),
+            alone: Duration::from_nanos(alone),
+        }
+    }
+}
+
+/// A wait of this length no longer hangs on the last fraction of a microsecond that offering the core costs.
+const ALONE_NS: u64 = 50_000;
+const SOFTWARE_SPIN_NS: u64 = 50_000;
 
 impl Waits {
     fn fill(&mut self, queues: &Queues, tickets: &[Ticket]) -> Result<(), DeviceError> {

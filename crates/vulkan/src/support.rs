@@ -28,6 +28,10 @@ pub(crate) struct Support {
     name: String,
     driver: String,
     api: u32,
+    vendor: u32,
+    device: u32,
+    driver_version: u32,
+    cache_uuid: [u8; vk::UUID_SIZE],
     kind: DeviceKind,
     allocation_bytes_max: u64,
     subgroup_size: u32,
@@ -68,6 +72,10 @@ impl Support {
             name: lossy(basic.device_name_as_c_str()),
             driver: String::new(),
             api: basic.api_version,
+            vendor: basic.vendor_id,
+            device: basic.device_id,
+            driver_version: basic.driver_version,
+            cache_uuid: basic.pipeline_cache_uuid,
             kind: kind(basic.device_type),
             allocation_bytes_max: 0,
             subgroup_size: 1,
@@ -172,6 +180,16 @@ impl Support {
         }
         wanted.retain(|it| self.has(it));
         wanted
+    }
+
+    /// Vendor, device, driver's version, and what compiled pipelines are marked with.
+    pub(crate) fn identity(&self) -> (u32, u32, u32, [u8; vk::UUID_SIZE]) {
+        (
+            self.vendor,
+            self.device,
+            self.driver_version,
+            self.cache_uuid,
+        )
     }
 
     pub(crate) fn name(&self) -> String {

@@ -42,7 +42,7 @@ struct Document<'a> {
 
 /// Runs the benchmark.
 pub(crate) fn run(options: &ChainOptions, common: &Common) -> Result<(), Failure> {
-    let choice = device::choose(common.device.as_deref())?;
+    let choice = device::choose(common)?;
     let family = options.queue_family.family();
     let device = choice.open(family)?;
     check_size(&device, options.workgroups)?;
