@@ -49,6 +49,25 @@ pub struct MslOptions {
     pub zero_workgroup_memory: bool,
 }
 
+/// A kernel as SPIR-V that reads the addresses of its buffers from its push constants, and where it reads what.
+///
+/// The push constants begin with the kernel's scalars as they are. Only SPIR-V that was written from WGSL has this form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addressed {
+    /// The SPIR-V. It needs the capability `PhysicalStorageBufferAddresses`.
+    pub words: Vec<u32>,
+    /// Bytes of the push constants in all.
+    pub bytes: u32,
+    /// Offset of the first address, of 8 bytes. One follows another, in the order of [`Kernel::bindings`].
+    pub first: u32,
+    /// Offset of the first size, in bytes and as a `u32`. One follows another.
+    pub sizes_at: u32,
+    /// The bindings whose sizes it reads, in this order, by their place in [`Kernel::bindings`].
+    pub sizes: Vec<u32>,
+    /// Alignment that every address must have, at most 16.
+    pub align: u32,
+}
+
 /// A kernel in the Metal Shading Language, and where its arguments go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Msl {

@@ -39,7 +39,7 @@ mod required;
 mod spirv;
 mod wgsl;
 
-pub use emit::{BoundsChecks, Msl, MslBuffer, MslOptions, MslSizes, SpirvOptions};
+pub use emit::{Addressed, BoundsChecks, Msl, MslBuffer, MslOptions, MslSizes, SpirvOptions};
 pub use error::ShaderError;
 pub use kernel::{
     Access, Binding, BindingKind, Kernel, Scalar, ScalarKind, Scalars, ScalarsLocation,

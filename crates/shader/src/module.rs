@@ -1,6 +1,6 @@
 //! A set of kernels in one of three forms.
 
-use crate::emit::{self, Msl, MslOptions, SpirvOptions};
+use crate::emit::{self, Addressed, Msl, MslOptions, SpirvOptions};
 use crate::wgsl::Source;
 use crate::{Kernel, Required, ShaderError, spirv};
 
@@ -143,6 +143,24 @@ impl Module {
                 have: self.form.name(),
                 wanted: "SPIR-V",
             }),
+        }
+    }
+
+    /// What [`Module::spirv`] gives, made to find its buffers by address. Nothing for a module that was not given as WGSL, and for a kernel whose form does not allow it: one with
+    /// uniform buffers or none at all, one that passes pointers into buffers to functions, or one that needs an alignment above 16 bytes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Module::spirv`].
+    pub fn spirv_addressed(
+        &self,
+        kernel: &str,
+        options: &SpirvOptions,
+    ) -> Result<Option<Addressed>, ShaderError> {
+        let words = self.spirv(kernel, options)?;
+        match &self.form {
+            Form::Wgsl(_) => spirv::addressed::rewrite(&words, self.find(kernel)?),
+            _ => Ok(None),
         }
     }
 

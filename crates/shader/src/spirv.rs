@@ -4,6 +4,7 @@
 //! rspirv. Section numbers are those of the SPIR-V specification, unified1:
 //! <https://registry.khronos.org/SPIR-V/specs/unified1/SPIRV.html>.
 
+pub(crate) mod addressed;
 mod types;
 mod uses;
 

@@ -102,6 +102,16 @@ impl Types {
         })
     }
 
+    /// Where member `index` of a structure begins, and the bytes from one of its elements to the next, if it is a runtime array.
+    pub(super) fn array_in(&self, structure: u32, index: u32) -> Option<(u32, u32)> {
+        let Some(Kind::Struct { members }) = self.kinds.get(&structure) else {
+            return None;
+        };
+        let member = members.get(index as usize)?;
+        let offset = u32::try_from(member.offset).ok()?;
+        Some((offset, self.layouts.get(&member.ty)?.runtime_stride?))
+    }
+
     /// The value of an integer constant. For one that can be specialized, its default.
     pub(super) fn constant(&self, id: u32) -> Option<u64> {
         self.constants.get(&id).copied()
