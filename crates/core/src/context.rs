@@ -3,8 +3,10 @@
 //! Two kinds of lock, always taken in this order: a queue's `Slot`, held while a batch is encoded and submitted, then the `State`, held for
 //! the short time that recording takes. A batch is encoded without the state, so that other streams record meanwhile.
 
+use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::ops::Deref;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::batch::Batch;
 use crate::command::{Region, Ticket};
@@ -14,14 +16,56 @@ use crate::error::Error;
 use crate::lane::Lane;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
-use crate::policy::{Cause, Limits, Policy, decide, worth_asking};
+use crate::policy::{Cause, InFlight, Limits, Policy, decide, worth_asking};
 use crate::state::State;
 
 /// A device together with everything that its streams, buffers and events share. Clones are handles to the same context.
 ///
 /// When the last handle, stream, buffer, pipeline, event and download is dropped, what was submitted is waited for, no longer than
 /// [`Limits::wait_ns`] without progress, and everything is given back to the device.
-pub struct Context<D: Device>(pub(crate) Arc<Shared<D>>);
+pub struct Context<D: Device>(pub(crate) Arc<Handle<D>>);
+
+/// What all handles to a context hold together. The companion goes first: it may use what is shared.
+pub(crate) struct Handle<D: Device> {
+    companion: OnceLock<Box<dyn Any + Send + Sync>>,
+    shared: Arc<Shared<D>>,
+}
+
+impl<D: Device> Deref for Handle<D> {
+    type Target = Shared<D>;
+
+    fn deref(&self) -> &Shared<D> {
+        &self.shared
+    }
+}
+
+impl<D: Device> Drop for Handle<D> {
+    fn drop(&mut self) {
+        drop(self.companion.take());
+    }
+}
+
+/// A view of a context that does not keep it open, for whoever watches over it from beside: core has no thread of its own. It goes before the context's last handle
+/// does, see [`Context::accompany`].
+pub struct Watch<D: Device>(Arc<Shared<D>>);
+
+impl<D: Device> fmt::Debug for Watch<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
+
+impl<D: Device> Watch<D> {
+    /// Submits what is pending on queues that have nothing else to do, unless all of it was recorded under [`Policy::UntilSync`]. Never waits. Whether there is anything to come back for: work that
+    /// is pending and may be submitted this way, or in flight.
+    ///
+    /// An error is kept for whoever needs the work.
+    pub fn nudge(&self) -> bool {
+        let queues = 0..self.0.slots.len() as u32;
+        // Each is asked, whatever the others say.
+        queues.fold(false, |busy, queue| self.0.nudge(queue) || busy)
+    }
+}
 
 impl<D: Device> Clone for Context<D> {
     fn clone(&self) -> Self {
@@ -78,13 +122,27 @@ impl<D: Device> Context<D> {
             faults: 0,
             fault: None,
         };
-        Self(Arc::new(Shared {
-            device,
-            limits,
-            slots: (0..queues).map(|_| Mutex::default()).collect(),
-            state: Mutex::new(state),
-            host_done: Condvar::new(),
+        Self(Arc::new(Handle {
+            companion: OnceLock::new(),
+            shared: Arc::new(Shared {
+                device,
+                limits,
+                slots: (0..queues).map(|_| Mutex::default()).collect(),
+                state: Mutex::new(state),
+                host_done: Condvar::new(),
+            }),
         }))
+    }
+
+    /// A view that does not keep the context open.
+    pub fn watch(&self) -> Watch<D> {
+        Watch(Arc::clone(&self.0.shared))
+    }
+
+    /// Gives something to the context that is dropped with its last handle, before the device is closed. Whoever holds a [`Watch`] must have let go of it when that drop
+    /// returns. Only the first is taken; others are dropped at once.
+    pub fn accompany(&self, companion: Box<dyn Any + Send + Sync>) {
+        drop(self.0.companion.set(companion));
     }
 
     /// What the device is and can do.
@@ -147,8 +205,9 @@ impl<D: Device> Shared<D> {
                 return Ok(());
             }
             drop(state);
+            let start = self.device.now_ns();
             let result = self.hand_over(&slot, queue);
-            self.settle(&mut self.state(), &mut slot, queue, cause, result)?;
+            self.settle(&mut self.state(), &mut slot, queue, cause, (start, result))?;
         }
     }
 
@@ -182,14 +241,14 @@ impl<D: Device> Shared<D> {
         }
     }
 
-    /// Notes what became of the batch in `slot`.
+    /// Notes what became of the batch in `slot`, whose handing over began at `start`.
     pub(crate) fn settle(
         &self,
         state: &mut State,
         slot: &mut Slot,
         queue: u32,
         cause: Cause,
-        result: Result<(), DeviceError>,
+        (start, result): (u64, Result<(), DeviceError>),
     ) -> Result<(), Error> {
         match result {
             Ok(()) => {}
@@ -210,6 +269,7 @@ impl<D: Device> Shared<D> {
             let pending = lane.pending_last;
             lane.submitted = value;
             lane.in_flight.push_back((value, batch));
+            lane.pace.sent(value, pending, start, self.device.now_ns());
             let in_flight = lane.in_flight.len();
             state.counters.submitted(cause, pending, in_flight);
         }
@@ -222,7 +282,19 @@ impl<D: Device> Shared<D> {
             state.check_lost()?;
             match self.device.completed(queue) {
                 Ok(value) => {
-                    state.lane_mut(queue).complete(value);
+                    let lane = state.lane_mut(queue);
+                    if lane.in_flight.is_empty() {
+                        lane.complete(value);
+                        return Ok(());
+                    }
+                    let now = self.device.now_ns();
+                    if value > lane.completed {
+                        lane.complete(value);
+                        lane.pace.completed(value, now, false);
+                    }
+                    if !lane.in_flight.is_empty() {
+                        lane.pace.asked(now);
+                    }
                     return Ok(());
                 }
                 Err(error @ DeviceError::Failed { .. }) => {
@@ -274,10 +346,15 @@ impl<D: Device> Shared<D> {
             }
             progress = Some(now);
             drop(state);
+            let start = self.device.now_ns();
             match self.device.wait(ticket, self.limits.wait_ns) {
                 Ok(true) => {
+                    let end = self.device.now_ns();
                     let mut state = self.state();
-                    state.lane_mut(ticket.queue).complete(ticket.value);
+                    let lane = state.lane_mut(ticket.queue);
+                    lane.complete(ticket.value);
+                    let waited = end.saturating_sub(start) > WAITED_NS;
+                    lane.pace.completed(ticket.value, end, waited);
                     // A failure is noted when the device is asked: ask before anyone trusts what the work wrote.
                     return self.poll(&mut state, ticket.queue);
                 }
@@ -300,12 +377,26 @@ impl<D: Device> Shared<D> {
         queue: u32,
         policy: Policy,
     ) -> Result<(), Error> {
-        let lane = state.lane(queue);
-        if worth_asking(policy, lane.pending) && !lane.in_flight.is_empty() {
+        let lane = state.lane_mut(queue);
+        lane.prompt |= policy != Policy::UntilSync;
+        let ask = worth_asking(policy, lane.pending);
+        let now = if ask { self.device.now_ns() } else { 0 };
+        if ask && !lane.in_flight.is_empty() && lane.pace.left_ns(now).is_none_or(|it| it == 0) {
             self.poll(&mut state, queue)?;
         }
         let lane = state.lane(queue);
-        let Some(cause) = decide(policy, lane.pending, lane.in_flight(), &self.limits) else {
+        let cause = match policy {
+            // In between only the limits count.
+            Policy::Adaptive if !ask => {
+                let in_flight = InFlight::default();
+                decide(Policy::UntilSync, lane.pending(), in_flight, &self.limits)
+            }
+            _ => {
+                let (pending, in_flight) = (lane.pending_with_lead(), lane.in_flight_at(now));
+                decide(policy, pending, in_flight, &self.limits)
+            }
+        };
+        let Some(cause) = cause else {
             return Ok(());
         };
         let value = lane.next_value();
@@ -314,6 +405,28 @@ impl<D: Device> Shared<D> {
             Err(Error::SubmissionOutOfMemory) => Ok(()),
             other => other,
         }
+    }
+
+    /// See [`Watch::nudge`].
+    fn nudge(&self, queue: u32) -> bool {
+        let mut state = self.state();
+        let asked = if state.lane(queue).in_flight.is_empty() {
+            state.check_lost()
+        } else {
+            self.poll(&mut state, queue)
+        };
+        if asked.is_err() {
+            return false;
+        }
+        let lane = state.lane(queue);
+        let idle = lane.in_flight.is_empty() && lane.taken == lane.submitted;
+        if !idle || lane.batch.is_empty() || !lane.prompt {
+            return !idle || lane.prompt;
+        }
+        let value = lane.next_value();
+        drop(state);
+        let _ = self.submit(queue, value, Cause::Idle);
+        true
     }
 
     /// Runs `copy` while nothing can be recorded on the memory of `region`, without holding the state. The caller has seen that nothing submitted uses it.
@@ -341,6 +454,9 @@ impl<D: Device> Shared<D> {
         copy(&self.device)
     }
 }
+
+/// A wait that took longer than this many nanoseconds began before the work was complete.
+const WAITED_NS: u64 = 2000;
 
 /// Nothing is left that could record or wait. What may still run after the longest wait keeps its memory: that is left to the device's own end.
 impl<D: Device> Drop for Shared<D> {

@@ -148,6 +148,11 @@ pub trait Device: Send + Sync + 'static {
     /// What the device is and can do. Constant.
     fn capabilities(&self) -> &Capabilities;
 
+    /// Nanoseconds since some moment, for deciding when to cut and for nothing else. Always 0 on a device without a clock, whose work is then cut by counts alone.
+    fn now_ns(&self) -> u64 {
+        0
+    }
+
     /// Makes allocation `id`, of `bytes` bytes (a multiple of 16, at least 16), usable for every command and binding. Its content is unspecified.
     ///
     /// # Errors

@@ -106,6 +106,15 @@ pub struct Kernel {
 pub enum Code {
     /// SPIR-V words.
     Spirv(Vec<u32>),
+    /// The same kernel as SPIR-V in two forms. A device uses the second if it can.
+    SpirvAddressed {
+        /// It binds descriptors.
+        plain: Vec<u32>,
+        /// It finds its buffers by address.
+        addressed: Vec<u32>,
+        /// Where the second form reads its arguments.
+        block: AddressBlock,
+    },
     /// Source in the Metal Shading Language, compiled by the device's driver.
     Msl {
         /// The source.
@@ -122,6 +131,21 @@ pub enum Code {
     },
     /// A function that runs one workgroup on the host, for the simulated device.
     Host(HostKernel),
+}
+
+/// The push constants of a kernel that finds its buffers by address: its scalars, then an address for each of [`Kernel::bindings`], then sizes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddressBlock {
+    /// Size of all of it.
+    pub bytes: u32,
+    /// Offset of the first address, of 8 bytes. The others follow it.
+    pub first: u32,
+    /// Offset of the first size, in bytes and as a `u32`. The others follow it.
+    pub sizes_at: u32,
+    /// The bindings whose sizes the kernel reads, in this order, by their place.
+    pub sizes: Vec<u32>,
+    /// Alignment that each address must have.
+    pub align: u32,
 }
 
 /// A kernel's function in a Metal library, and the slot of each of its arguments in Metal's buffer argument table.

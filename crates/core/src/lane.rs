@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::batch::Batch;
 use crate::command::{MemoryId, Stages};
 use crate::hazard::Hazards;
+use crate::pace::Pace;
 use crate::policy::{InFlight, Limits, Pending};
 use crate::ring::Ring;
 
@@ -29,6 +30,10 @@ pub(crate) struct Lane {
     /// Submitted batches, kept to name their kernels after a fault and to use their memory again.
     pub(crate) in_flight: VecDeque<(u64, Batch)>,
     pub(crate) spare: Vec<Batch>,
+    /// How long its work takes.
+    pub(crate) pace: Pace,
+    /// Whether what is pending is to start as soon as the device has nothing to do, even if nothing more is recorded.
+    pub(crate) prompt: bool,
     pub(crate) ring: Ring,
     pub(crate) ring_memory: Option<MemoryId>,
     /// For each queue, the highest ticket that a batch of this queue has waited for.
@@ -50,6 +55,8 @@ impl Lane {
             ran: Stages::NONE,
             in_flight: VecDeque::new(),
             spare: Vec::new(),
+            pace: Pace::default(),
+            prompt: false,
             ring: Ring::new(staging_bytes),
             ring_memory: None,
             seen: vec![0; queues as usize],
@@ -73,10 +80,36 @@ impl Lane {
         !self.batch.is_empty() || going < u64::from(limits.in_flight_max)
     }
 
+    /// What is in flight, as far as it can be told without a clock.
     pub(crate) fn in_flight(&self) -> InFlight {
         InFlight {
             batches: u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX),
             commands_last: self.pending_last.commands,
+            left_ns: None,
+        }
+    }
+
+    /// The same, at the time `now`.
+    pub(crate) fn in_flight_at(&self, now: u64) -> InFlight {
+        InFlight {
+            left_ns: self.pace.left_ns(now),
+            ..self.in_flight()
+        }
+    }
+
+    /// What is pending, with how long it will take.
+    pub(crate) fn pending(&self) -> Pending {
+        Pending {
+            expected_ns: self.pace.expected_ns(self.pending),
+            ..self.pending
+        }
+    }
+
+    /// The same, with how long handing it over takes.
+    pub(crate) fn pending_with_lead(&self) -> Pending {
+        Pending {
+            lead_ns: self.pace.lead_ns(self.pending),
+            ..self.pending()
         }
     }
 
@@ -93,6 +126,7 @@ impl Lane {
         self.hazards.reset();
         self.pending_last = self.pending;
         self.pending = Pending::default();
+        self.prompt = false;
         self.taken += 1;
         (self.taken, batch)
     }

@@ -29,6 +29,7 @@ mod kernel;
 mod lane;
 mod memory;
 mod order;
+mod pace;
 mod pipeline;
 mod policy;
 mod ring;
@@ -41,14 +42,14 @@ pub use crate::batch::Batch;
 pub use crate::command::{
     Barrier, Command, Launch, MemoryId, PipelineId, Region, Span, Stages, Ticket,
 };
-pub use crate::context::Context;
+pub use crate::context::{Context, Watch};
 pub use crate::counters::Counters;
 pub use crate::device::{Capabilities, Device, DeviceError, HostAccess, MemoryKind};
 pub use crate::error::{Error, Fault, LaunchProblem};
 pub use crate::event::Event;
 pub use crate::kernel::{
-    Access, Binding, Code, HostFunction, HostKernel, Kernel, MetalArguments, MetalSizes, Scalar,
-    ScalarKind, ScalarPlace, Scalars,
+    Access, AddressBlock, Binding, Code, HostFunction, HostKernel, Kernel, MetalArguments,
+    MetalSizes, Scalar, ScalarKind, ScalarPlace, Scalars,
 };
 pub use crate::pipeline::Pipeline;
 pub use crate::policy::{Cause, InFlight, Limits, Pending, Policy, decide, worth_asking};

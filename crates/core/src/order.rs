@@ -28,7 +28,7 @@ impl<D: Device> Shared<D> {
             }
             let full = decide(
                 Policy::UntilSync,
-                lane.pending,
+                lane.pending(),
                 lane.in_flight(),
                 &self.limits,
             );
@@ -101,8 +101,9 @@ impl<D: Device> Shared<D> {
         value: u64,
     ) -> Result<(), Error> {
         while state.lane(queue).submitted < value && take(state.lane_mut(queue), slot) {
+            let start = self.device.now_ns();
             let result = self.hand_over(slot, queue);
-            self.settle(state, slot, queue, Cause::Dependency, result)?;
+            self.settle(state, slot, queue, Cause::Dependency, (start, result))?;
         }
         Ok(())
     }

@@ -65,6 +65,26 @@ fn golden(stem: &str, module: &Module) -> Vec<(String, String)> {
             };
             let text = module.spirv_text(name, &options).unwrap();
             all.push((format!("spv/{stem}.{name}{suffix}.spvasm"), text + "\n"));
+            if let Some(it) = module.spirv_addressed(name, &options).unwrap() {
+                let block = format!(
+                    "; {} bytes: addresses at {}, sizes of {:?} at {}, aligned to {}\n",
+                    it.bytes, it.first, it.sizes, it.sizes_at, it.align
+                );
+                let written = Module::from_spirv(&it.words).unwrap();
+                let text = written.spirv_text(name, &options).unwrap();
+                all.push((
+                    format!("spv/{stem}.{name}{suffix}.addressed.spvasm"),
+                    block + &text + "\n",
+                ));
+                if let Some(folder) = std::env::var_os("SPV_OUT") {
+                    let bytes: Vec<u8> = it.words.iter().flat_map(|it| it.to_le_bytes()).collect();
+                    fs::write(
+                        Path::new(&folder).join(format!("{stem}.{name}{suffix}.spv")),
+                        bytes,
+                    )
+                    .unwrap();
+                }
+            }
 
             let msl = module.msl(name, &MslOptions::new(bounds_checks)).unwrap();
             let slots = format!(

@@ -33,6 +33,10 @@ impl Device for AnyDevice {
         self.inner().capabilities()
     }
 
+    fn now_ns(&self) -> u64 {
+        self.inner().now_ns()
+    }
+
     fn allocate(
         &self,
         id: MemoryId,

@@ -10,12 +10,16 @@ use crate::backend::AnyContext;
 #[cfg(any(feature = "vulkan", feature = "sim"))]
 use crate::backend::AnyDevice;
 use crate::buffer::bytes;
+#[cfg(feature = "vulkan")]
+use crate::starter::{self, Bell};
 use crate::{Buffer, Error, Event, Module, Stream};
 
 /// A device that is open. Clones are handles to the same device, which is closed when the last handle and everything made from it is dropped.
 #[derive(Clone, Debug)]
 pub struct Device {
     context: AnyContext,
+    #[cfg(feature = "vulkan")]
+    bell: Bell,
 }
 
 /// How to open a device.
@@ -32,7 +36,7 @@ pub struct Device {
 ///     });
 /// assert_eq!(options.device.as_deref(), Some("lavapipe"));
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
     /// Which device: its position in [`devices`], or part of its name in any case of letters. The best one if not given.
@@ -46,6 +50,22 @@ pub struct Options {
     /// A folder that keeps compiled kernels for the next run, at most 64 MiB of them. It need not exist; nothing is kept without one. What is damaged is passed over and written anew, and
     /// several processes may share it. Read when the device is opened, written when it is closed. Vulkan only: on Metal the system keeps a cache of its own.
     pub cache_folder: Option<PathBuf>,
+    /// Whether a thread starts recorded work within a millisecond of the device having nothing to do, even if no further call is made. On by default: it costs a launch one load, and a look at the
+    /// queues every 0.3 milliseconds while there is work. Off, such work starts with the next call that submits. It leaves streams with [`Policy::UntilSync`] alone.
+    pub background_start: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            device: None,
+            limits: Limits::default(),
+            queue_family: QueueFamily::default(),
+            validation: false,
+            cache_folder: None,
+            background_start: true,
+        }
+    }
 }
 
 impl Options {
@@ -74,6 +94,13 @@ impl Options {
     #[must_use]
     pub fn with_validation(mut self, validation: bool) -> Self {
         self.validation = validation;
+        self
+    }
+
+    /// Turns [`Self::background_start`] on or off.
+    #[must_use]
+    pub fn with_background_start(mut self, background_start: bool) -> Self {
+        self.background_start = background_start;
         self
     }
 
@@ -168,10 +195,13 @@ impl Device {
         let device =
             VulkanDevice::open(&select, &vulkan).map_err(|it| Error::Open(it.to_string()))?;
         let device = AnyDevice::Vulkan(Box::new(device));
-        Ok(Self::from_context(AnyContext::new(
-            device,
-            options.limits.clone(),
-        )))
+        let context = AnyContext::new(device, options.limits.clone());
+        let bell = if options.background_start {
+            starter::start(&context)
+        } else {
+            Bell::default()
+        };
+        Ok(Self { context, bell })
     }
 
     /// Opens a device. This build has no backend for real devices.
@@ -188,7 +218,11 @@ impl Device {
     /// Takes a simulated device into use.
     #[cfg(feature = "sim")]
     pub fn simulated(device: tidegate_sim::Sim, limits: Limits) -> Self {
-        Self::from_context(AnyContext::new(AnyDevice::Sim(Box::new(device)), limits))
+        Self {
+            context: AnyContext::new(AnyDevice::Sim(Box::new(device)), limits),
+            #[cfg(feature = "vulkan")]
+            bell: Bell::default(),
+        }
     }
 
     /// The simulated device behind this one, if it is one.
@@ -201,8 +235,11 @@ impl Device {
         }
     }
 
-    pub(crate) fn from_context(context: AnyContext) -> Self {
-        Self { context }
+    /// Says that work was recorded.
+    #[inline]
+    pub(crate) fn recorded(&self) {
+        #[cfg(feature = "vulkan")]
+        self.bell.ring();
     }
 
     /// What the device is and can do.
@@ -248,7 +285,7 @@ impl Device {
     /// # Errors
     /// The device is lost.
     pub fn stream_with(&self, policy: Policy) -> Result<Stream, Error> {
-        Ok(Stream::new(self.context.stream(policy)?))
+        Ok(Stream::new(self.clone(), self.context.stream(policy)?))
     }
 
     /// A new event, complete until it is recorded.

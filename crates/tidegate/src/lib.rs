@@ -53,6 +53,8 @@ mod buffer;
 mod device;
 mod error;
 mod module;
+#[cfg(feature = "vulkan")]
+mod starter;
 mod stream;
 
 pub use crate::arguments::{Argument, Arguments, Block, List};

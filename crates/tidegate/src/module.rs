@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use tidegate_core::{Access, Binding, Code, Pipeline, Scalar, ScalarKind, ScalarPlace, Scalars};
+use tidegate_core::{
+    Access, AddressBlock, Binding, Code, Pipeline, Scalar, ScalarKind, ScalarPlace, Scalars,
+};
 use tidegate_shader as shader;
 
 use crate::backend::{AnyContext, AnyDevice};
@@ -120,8 +122,25 @@ impl Module {
             zero_workgroup_memory: checks == shader::BoundsChecks::Checked,
             ..shader::SpirvOptions::default()
         };
-        let code = Code::Spirv(module.spirv(name, &options)?);
-        Ok((kernel, code))
+        let plain = module.spirv(name, &options)?;
+        if device.features.contains(&"buffer_addresses")
+            && let Some(it) = module.spirv_addressed(name, &options)?
+            && it.bytes <= device.scalar_bytes_max
+        {
+            let code = Code::SpirvAddressed {
+                plain,
+                addressed: it.words,
+                block: AddressBlock {
+                    bytes: it.bytes,
+                    first: it.first,
+                    sizes_at: it.sizes_at,
+                    sizes: it.sizes,
+                    align: it.align,
+                },
+            };
+            return Ok((kernel, code));
+        }
+        Ok((kernel, Code::Spirv(plain)))
     }
 
     fn no_such_kernel(&self, name: &str) -> Error {

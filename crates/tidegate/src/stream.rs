@@ -19,6 +19,7 @@ use crate::{Counters, Error};
 #[derive(Debug)]
 pub struct Stream {
     raw: tidegate_core::Stream<AnyDevice>,
+    device: Device,
     list: List,
 }
 
@@ -102,16 +103,17 @@ impl Event {
 }
 
 impl Stream {
-    pub(crate) fn new(raw: tidegate_core::Stream<AnyDevice>) -> Self {
+    pub(crate) fn new(device: Device, raw: tidegate_core::Stream<AnyDevice>) -> Self {
         Self {
             raw,
+            device,
             list: List::default(),
         }
     }
 
     /// The device that it belongs to.
     pub fn device(&self) -> Device {
-        Device::from_context(self.raw.context().clone())
+        self.device.clone()
     }
 
     /// The policy that decides when its work is let through.
@@ -166,7 +168,9 @@ impl Stream {
             scalars: &self.list.scalars,
             aliasing,
         };
-        Ok(self.raw.launch(&kernel.raw, grid.0, arguments)?)
+        self.raw.launch(&kernel.raw, grid.0, arguments)?;
+        self.device.recorded();
+        Ok(())
     }
 
     /// Copies `data` to the start of `target`. The slice has been read when the call returns.
@@ -181,7 +185,9 @@ impl Stream {
     ) -> Result<(), Error> {
         let target = target.into().slice(..data.len())?;
         let data = bytemuck::cast_slice(data);
-        Ok(self.raw.upload(target.memory, target.offset(), data)?)
+        self.raw.upload(target.memory, target.offset(), data)?;
+        self.device.recorded();
+        Ok(())
     }
 
     /// A new buffer that holds `data`.
@@ -189,7 +195,7 @@ impl Stream {
     /// # Errors
     /// As [`Device::buffer`] and [`Self::upload`].
     pub fn upload_new<T: Pod>(&mut self, data: &[T]) -> Result<Buffer<T>, Error> {
-        let buffer = self.device().buffer(data.len())?;
+        let buffer = self.device.buffer(data.len())?;
         self.upload(&buffer, data)?;
         Ok(buffer)
     }
@@ -199,9 +205,10 @@ impl Stream {
     /// # Errors
     /// As [`Device::buffer`] and [`Self::fill`].
     pub fn zeros<T: Pod>(&mut self, len: usize) -> Result<Buffer<T>, Error> {
-        let buffer = self.device().buffer(len)?;
+        let buffer = self.device.buffer(len)?;
         let (memory, size) = (&buffer.memory, bytes::<T>(len));
         self.raw.fill(memory, 0, size, &[0])?;
+        self.device.recorded();
         Ok(buffer)
     }
 
@@ -217,6 +224,7 @@ impl Stream {
         let raw = self
             .raw
             .download(source.memory, source.offset(), source.bytes())?;
+        self.device.recorded();
         Ok(Pending {
             raw,
             len: source.len(),
@@ -242,13 +250,15 @@ impl Stream {
             }
             .into());
         }
-        Ok(self.raw.copy(
+        self.raw.copy(
             source.memory,
             source.offset(),
             target.memory,
             target.offset(),
             source.bytes(),
-        )?)
+        )?;
+        self.device.recorded();
+        Ok(())
     }
 
     /// Sets every element of `target` to `value`. Elements of other sizes than 1, 2 and 4 bytes go up as data.
@@ -263,9 +273,10 @@ impl Stream {
     ) -> Result<(), Error> {
         let target = target.into();
         let pattern = bytemuck::bytes_of(&value);
-        Ok(self
-            .raw
-            .fill(target.memory, target.offset(), target.bytes(), pattern)?)
+        self.raw
+            .fill(target.memory, target.offset(), target.bytes(), pattern)?;
+        self.device.recorded();
+        Ok(())
     }
 
     /// Records `event`: it is complete once everything recorded here so far is.

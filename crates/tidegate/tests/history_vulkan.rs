@@ -13,8 +13,8 @@ use std::sync::Arc;
 use tidegate::Limits;
 use tidegate::sim::history::{Case, HostKernels, Kernels, Shape, Which, run, shrink};
 use tidegate_core::{
-    Batch, Capabilities, Code, Device, DeviceError, HostAccess, Kernel, MemoryId, MemoryKind,
-    PipelineId, Ticket,
+    AddressBlock, Batch, Capabilities, Code, Device, DeviceError, HostAccess, Kernel, MemoryId,
+    MemoryKind, PipelineId, Ticket,
 };
 use tidegate_vulkan::{Options, Select, VulkanDevice};
 
@@ -36,6 +36,10 @@ impl Handle {
 impl Device for Handle {
     fn capabilities(&self) -> &Capabilities {
         self.0.capabilities()
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.0.now_ns()
     }
 
     fn allocate(
@@ -89,16 +93,33 @@ impl Device for Handle {
     }
 }
 
-/// The twins' interfaces, and the code of their WGSL.
-struct Wgsl;
+/// The twins' interfaces, and the code of their WGSL: with addresses, or with descriptors alone.
+struct Wgsl {
+    addressed: bool,
+}
 
 impl Kernels for Wgsl {
     fn make(&self, which: Which) -> (Kernel, Code) {
         let (kernel, _) = HostKernels.make(which);
         let module = tidegate_shader::Module::from_wgsl(&kernels::wgsl(which.name())).unwrap();
         let options = tidegate_shader::SpirvOptions::default();
-        let words = module.spirv(which.name(), &options).unwrap();
-        (kernel, Code::Spirv(words))
+        let plain = module.spirv(which.name(), &options).unwrap();
+        let found = module.spirv_addressed(which.name(), &options).unwrap();
+        let code = match found.filter(|_| self.addressed) {
+            None => Code::Spirv(plain),
+            Some(it) => Code::SpirvAddressed {
+                plain,
+                addressed: it.words,
+                block: AddressBlock {
+                    bytes: it.bytes,
+                    first: it.first,
+                    sizes_at: it.sizes_at,
+                    sizes: it.sizes,
+                    align: it.align,
+                },
+            },
+        };
+        (kernel, code)
     }
 }
 
@@ -109,9 +130,12 @@ fn streams_keep_their_promises_on_vulkan() {
         let handle = Handle::open();
         let shape = Shape::of(handle.0.capabilities(), 1500);
         let history = shape.history(seed);
-        if let Err(failure) = run(handle.clone(), &limits, &Wgsl, &history) {
+        let wgsl = Wgsl {
+            addressed: seed % 2 == 0,
+        };
+        if let Err(failure) = run(handle.clone(), &limits, &wgsl, &history) {
             let small = shrink(&history, |it| {
-                run(Handle::open(), &limits, &Wgsl, it).is_err()
+                run(Handle::open(), &limits, &wgsl, it).is_err()
             });
             panic!("seed {seed}: {failure}\n{limits:?}\nthese are enough:\n{small}");
         }

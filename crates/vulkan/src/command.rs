@@ -1,7 +1,9 @@
 //! A batch turned into a command buffer.
 
 use ash::vk;
-use tidegate_core::{Barrier, Batch, Command, DeviceError, Launch, Region, Span, Stages};
+use tidegate_core::{
+    AddressBlock, Barrier, Batch, Command, DeviceError, Launch, Region, Span, Stages,
+};
 
 use crate::barrier::{self, Scope};
 use crate::descriptor::Descriptors;
@@ -113,6 +115,10 @@ impl Encoder<'_> {
                 );
             }
             self.bound.pipeline = pipeline.raw;
+            if pipeline.addresses.is_some() {
+                // Another kernel reads the same bytes in another way.
+                self.bound.regions = None;
+            }
         }
         if layout.raw != self.bound.layout {
             // Under another layout nothing that was bound is of use.
@@ -120,12 +126,75 @@ impl Encoder<'_> {
             self.bound.regions = None;
             self.bound.scalars = None;
         }
-        self.bind_regions(launch.bindings, layout)?;
-        self.bind_scalars(launch.scalars, layout)?;
+        if let Some((count, block)) = &pipeline.addresses {
+            self.push_addresses(launch, layout, *count, block)?;
+        } else {
+            self.bind_regions(launch.bindings, layout)?;
+            self.bind_scalars(launch.scalars, layout)?;
+        }
         let [x, y, z] = launch.grid;
         // SAFETY: every set and all push constants that the kernel declares are bound. That the grid is within the device's limits is
         // core's promise. VUID-vkCmdDispatch-None-08600, -08601, -groupCountX-00386, -groupCountY-00387, -groupCountZ-00388.
         unsafe { self.device.raw.cmd_dispatch(self.buffer, x, y, z) };
+        Ok(())
+    }
+
+    /// Pushes a launch's scalars, the addresses of its buffers and the sizes that it asks for, unless the last launch's are the same.
+    fn push_addresses(
+        &mut self,
+        launch: &Launch,
+        layout: &Layout,
+        count: u32,
+        block: &AddressBlock,
+    ) -> Result<(), DeviceError> {
+        let regions = self.batch.regions.get(launch.bindings.range());
+        let scalars = self.batch.data.get(launch.scalars.range());
+        let (Some(regions), Some(scalars)) = (regions, scalars) else {
+            return Err(refused("a launch whose arguments are not in its batch"));
+        };
+        if regions.len() != count as usize || scalars.len() > block.first as usize {
+            return Err(refused(format!(
+                "a launch of a kernel with {count} buffers and {} bytes of scalars gives {} and {}",
+                block.first,
+                regions.len(),
+                scalars.len()
+            )));
+        }
+        let same = self.bound.regions.is_some_and(|it| {
+            self.batch.regions.get(it.range()) == Some(regions)
+                && self
+                    .bound
+                    .scalars
+                    .and_then(|it| self.batch.data.get(it.range()))
+                    == Some(scalars)
+        });
+        if same {
+            return Ok(());
+        }
+        (self.bound.regions, self.bound.scalars) = (Some(launch.bindings), Some(launch.scalars));
+        let bytes = &mut self.scratch.scalars;
+        bytes.clear();
+        bytes.extend_from_slice(scalars);
+        bytes.resize(block.first as usize, 0);
+        for region in regions {
+            bytes.extend_from_slice(&self.slots.address(region)?.to_ne_bytes());
+        }
+        for index in &block.sizes {
+            // A storage buffer that may be bound has fewer than 2^32 bytes: `maxStorageBufferRange`.
+            let size = u32::try_from(regions[*index as usize].bytes).unwrap_or(u32::MAX);
+            bytes.extend_from_slice(&size.to_ne_bytes());
+        }
+        // SAFETY: as many bytes as the layout's one range has, which is for compute: `Shape::addressed` has checked that the parts add up.
+        // VUID-vkCmdPushConstants-size-00369, -offset-01795, -size-00371.
+        unsafe {
+            self.device.raw.cmd_push_constants(
+                self.buffer,
+                layout.raw,
+                vk::ShaderStageFlags::COMPUTE,
+                0,
+                bytes,
+            );
+        }
         Ok(())
     }
 

@@ -107,6 +107,7 @@ impl Features {
                 .shader_int8(v12.shader_int8 != 0)
                 .shader_subgroup_extended_types(v12.shader_subgroup_extended_types != 0)
                 .timeline_semaphore(v12.timeline_semaphore != 0)
+                .buffer_device_address(v12.buffer_device_address != 0)
                 .vulkan_memory_model(memory_model != 0)
                 .vulkan_memory_model_device_scope(v12.vulkan_memory_model_device_scope != 0),
             synchronization2: self.synchronization2.filter(|it| it.synchronization2 != 0),
@@ -142,6 +143,16 @@ impl Features {
     pub(crate) fn without_synchronization2(mut self) -> Self {
         self.synchronization2 = None;
         self
+    }
+
+    /// Leaves out buffer addresses, to bind descriptors.
+    pub(crate) fn without_addresses(mut self) -> Self {
+        self.v12.buffer_device_address = vk::FALSE;
+        self
+    }
+
+    pub(crate) fn addresses(&self) -> bool {
+        self.v12.buffer_device_address != 0
     }
 
     pub(crate) fn timeline_semaphore(&self) -> bool {
@@ -211,6 +222,7 @@ impl Features {
                 4449,
             ),
             ("scalars_8bit", v12.storage_push_constant8, 4450),
+            ("buffer_addresses", v12.buffer_device_address, 5347),
             ("vulkan_memory_model", v12.vulkan_memory_model, 5345),
             (
                 "vulkan_memory_model_device_scope",

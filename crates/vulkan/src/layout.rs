@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ash::vk;
-use tidegate_core::{DeviceError, Kernel, ScalarPlace};
+use tidegate_core::{AddressBlock, DeviceError, Kernel, ScalarPlace};
 
 use crate::device::Logical;
 use crate::error::refused;
@@ -123,6 +123,38 @@ impl Shape {
         Ok(Self {
             bindings,
             scalar_bytes,
+        })
+    }
+}
+
+impl Shape {
+    /// The shape of a kernel that finds its buffers by address.
+    pub(crate) fn addressed(
+        kernel: &Kernel,
+        support: &Support,
+        block: &AddressBlock,
+    ) -> Result<Self, DeviceError> {
+        check_workgroup(kernel, &support.limits)?;
+        let scalars = kernel.scalars.as_ref().map_or(0, |it| it.bytes);
+        let addresses = 8 * kernel.bindings.len() as u32;
+        let sizes = 4 * block.sizes.len() as u32;
+        let whole = scalars <= block.first
+            && block.first.is_multiple_of(8)
+            && block.first.checked_add(addresses) == Some(block.sizes_at)
+            && block.sizes_at.checked_add(sizes) == Some(block.bytes)
+            && block
+                .sizes
+                .iter()
+                .all(|it| (*it as usize) < kernel.bindings.len());
+        if !whole {
+            return Err(refused(format!(
+                "kernel {}: its block of addresses contradicts itself",
+                kernel.name
+            )));
+        }
+        Ok(Self {
+            bindings: Vec::new(),
+            scalar_bytes: block.bytes,
         })
     }
 }

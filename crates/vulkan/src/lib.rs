@@ -33,7 +33,7 @@ mod trace;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidegate_core::{
     Batch, Capabilities, Code, Device, DeviceError, HostAccess, Kernel, MemoryId, MemoryKind,
@@ -107,6 +107,8 @@ pub struct Options {
     pub push_descriptors: bool,
     /// Whether VK_KHR_synchronization2 may be used.
     pub synchronization2: bool,
+    /// Whether kernels may find their buffers by address, in push constants, rather than through descriptors.
+    pub addresses: bool,
     /// A folder that keeps compiled pipelines for the next run, at most 64 MiB of them; it need not exist. Nothing is kept without one. Read when the device is
     /// opened and written when it is dropped; what cannot be read or written is passed over.
     pub cache_folder: Option<PathBuf>,
@@ -124,6 +126,7 @@ impl Default for Options {
             block_bytes_max: 128 << 20,
             push_descriptors: true,
             synchronization2: true,
+            addresses: true,
             cache_folder: None,
         }
     }
@@ -140,6 +143,7 @@ pub struct VulkanDevice {
     capabilities: Capabilities,
     spin: Spin,
     drop_wait: Duration,
+    opened: Instant,
     instance: Arc<Instance>,
 }
 
@@ -153,6 +157,9 @@ impl VulkanDevice {
         let mut support = instance.choose(select)?;
         if !options.synchronization2 {
             support.features = support.features.without_synchronization2();
+        }
+        if !options.addresses {
+            support.features = support.features.without_addresses();
         }
         let family = support.family(options);
         let device = Logical::new(&instance, &support, options, family)?;
@@ -178,6 +185,7 @@ impl VulkanDevice {
             device,
             spin: Spin::new(options.spin_ns, capabilities.software),
             drop_wait: Duration::from_nanos(options.drop_wait_ns),
+            opened: Instant::now(),
             support,
             capabilities,
             instance,
@@ -198,6 +206,11 @@ impl VulkanDevice {
 impl Device for VulkanDevice {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    fn now_ns(&self) -> u64 {
+        // From 1: 0 stands for no clock.
+        u64::try_from(self.opened.elapsed().as_nanos()).map_or(u64::MAX, |it| it.saturating_add(1))
     }
 
     fn allocate(

@@ -27,12 +27,17 @@ const USAGE: vk::BufferUsageFlags = vk::BufferUsageFlags::from_raw(
         | vk::BufferUsageFlags::TRANSFER_DST.as_raw(),
 );
 
+/// What kernels that find their buffers by address may rely on: the alignment of WGSL's widest vectors.
+pub(crate) const ADDRESS_ALIGN: u64 = 16;
+
 /// Driver allocations left to others and to the blocks that the sub-allocator keeps when empty.
 const DRIVER_ALLOCATIONS_SPARE: usize = 16;
 
 /// An allocation.
 pub(crate) struct Slot {
     pub(crate) buffer: vk::Buffer,
+    /// Where kernels find it; 0 on a device without addresses.
+    address: vk::DeviceAddress,
     pub(crate) bytes: u64,
     allocation: Allocation,
     /// The first byte, if the host can see it.
@@ -56,6 +61,15 @@ impl Slots {
     pub(crate) fn buffer(&self, region: &Region) -> Result<vk::Buffer, DeviceError> {
         match self.0.get(region.memory.0 as usize) {
             Some(Some(slot)) if region.end() <= slot.bytes => Ok(slot.buffer),
+            _ => Err(refused(format!("{region} lies outside any allocation"))),
+        }
+    }
+
+    /// Where kernels find `region`.
+    #[inline]
+    pub(crate) fn address(&self, region: &Region) -> Result<vk::DeviceAddress, DeviceError> {
+        match self.0.get(region.memory.0 as usize) {
+            Some(Some(slot)) if region.end() <= slot.bytes => Ok(slot.address + region.offset),
             _ => Err(refused(format!("{region} lies outside any allocation"))),
         }
     }
@@ -108,6 +122,7 @@ pub(crate) struct Memory {
     bytes_max: u64,
     physical: vk::PhysicalDevice,
     budget: bool,
+    usage: vk::BufferUsageFlags,
 }
 
 impl Memory {
@@ -125,7 +140,7 @@ impl Memory {
             device: device.raw.clone(),
             physical_device: support.raw,
             debug_settings,
-            buffer_device_address: false,
+            buffer_device_address: support.features.addresses(),
             allocation_sizes: AllocationSizes::new(least, least)
                 .with_max_device_memblock_size(most)
                 .with_max_host_memblock_size(most),
@@ -149,6 +164,11 @@ impl Memory {
             bytes_max: support.capabilities(options).allocation_bytes_max,
             physical: support.raw,
             budget: support.has(ext::memory_budget::NAME),
+            usage: if support.features.addresses() {
+                USAGE | vk::BufferUsageFlags::SHADER_DEVICE_ADDRESS
+            } else {
+                USAGE
+            },
         })
     }
 
@@ -170,7 +190,9 @@ impl Memory {
                 self.bytes_max
             )));
         }
-        let info = vk::BufferCreateInfo::default().size(bytes).usage(USAGE);
+        let info = vk::BufferCreateInfo::default()
+            .size(bytes)
+            .usage(self.usage);
         // SAFETY: the size is not zero and within the device's limit. VUID-VkBufferCreateInfo-size-00912.
         let buffer = unsafe { device.raw.create_buffer(&info, None) }
             .map_err(|result| device.error("vkCreateBuffer", result))?;
@@ -234,6 +256,7 @@ impl Memory {
             .contains(vk::MemoryPropertyFlags::HOST_COHERENT);
         let exact = vk::MemoryRequirements {
             memory_type_bits: kind_type,
+            alignment: needs.alignment.max(ADDRESS_ALIGN),
             ..needs
         };
         let mut shared = exact;
@@ -272,11 +295,25 @@ impl Memory {
         drop(guard);
         Ok(Slot {
             buffer,
+            address: self.address_of(device, buffer),
             bytes,
             host: allocation.mapped_ptr().map(NonNull::cast),
             coherent,
             allocation,
         })
+    }
+
+    fn address_of(&self, device: &Logical, buffer: vk::Buffer) -> vk::DeviceAddress {
+        if !self
+            .usage
+            .contains(vk::BufferUsageFlags::SHADER_DEVICE_ADDRESS)
+        {
+            return 0;
+        }
+        let info = vk::BufferDeviceAddressInfo::default().buffer(buffer);
+        // SAFETY: the feature is enabled, and the buffer has the usage and is bound to memory with VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT, which the sub-allocator
+        // asks for. VUID-vkGetBufferDeviceAddress-bufferDeviceAddress-03324, VUID-VkBufferDeviceAddressInfo-buffer-02600, -02601.
+        unsafe { device.raw.get_buffer_device_address(&info) }
     }
 
     fn release(&self, device: &Logical, slot: Slot) {

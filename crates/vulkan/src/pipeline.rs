@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ash::vk;
-use tidegate_core::{Code, DeviceError, Kernel, PipelineId};
+use tidegate_core::{AddressBlock, Code, DeviceError, Kernel, PipelineId};
 
 use crate::Options;
 use crate::cache::Store;
@@ -12,6 +12,7 @@ use crate::debug;
 use crate::device::Logical;
 use crate::error::{OpenError, refused};
 use crate::layout::{Layout, Shape};
+use crate::memory::ADDRESS_ALIGN;
 use crate::spirv;
 use crate::support::Support;
 
@@ -19,6 +20,8 @@ use crate::support::Support;
 pub(crate) struct Pipeline {
     pub(crate) raw: vk::Pipeline,
     pub(crate) layout: u32,
+    /// If it finds its buffers by address: how many, and where it reads what.
+    pub(crate) addresses: Option<(u32, AddressBlock)>,
 }
 
 /// Pipelines by the index that core gave, and their layouts.
@@ -80,6 +83,16 @@ impl Table {
     }
 }
 
+/// Whether a device runs a kernel's form with addresses. The offset of a region is a multiple of the device's alignment for storage buffers, which must do
+/// for every access.
+fn takes(support: &Support, block: &AddressBlock) -> bool {
+    let offsets = support.limits.min_storage_buffer_offset_alignment;
+    support.features.addresses()
+        && block.bytes <= support.limits.max_push_constants_size
+        && u64::from(block.align) <= ADDRESS_ALIGN
+        && (u64::from(block.align) <= 4 || offsets.is_multiple_of(block.align.into()))
+}
+
 /// A device's pipelines.
 pub(crate) struct Pipelines {
     cache: vk::PipelineCache,
@@ -139,14 +152,24 @@ impl Pipelines {
         kernel: &Kernel,
         code: &Code,
     ) -> Result<(), DeviceError> {
-        let Code::Spirv(words) = code else {
-            return Err(refused(format!(
-                "kernel {}: Vulkan takes SPIR-V only",
-                kernel.name
-            )));
+        let (words, block) = match code {
+            Code::Spirv(words) => (words, None),
+            Code::SpirvAddressed {
+                addressed, block, ..
+            } if takes(support, block) => (addressed, Some(block)),
+            Code::SpirvAddressed { plain, .. } => (plain, None),
+            _ => {
+                return Err(refused(format!(
+                    "kernel {}: Vulkan takes SPIR-V only",
+                    kernel.name
+                )));
+            }
         };
         spirv::check(kernel, words, support)?;
-        let shape = Shape::of(kernel, support)?;
+        let shape = match block {
+            None => Shape::of(kernel, support)?,
+            Some(block) => Shape::addressed(kernel, support, block)?,
+        };
         let (index, layout) = {
             let mut table = self.table_mut();
             let index = table.share(device, shape, self.push_max)?;
@@ -172,7 +195,11 @@ impl Pipelines {
         };
         match made {
             Ok(raw) => {
-                table.pipelines[slot] = Some(Pipeline { raw, layout: index });
+                table.pipelines[slot] = Some(Pipeline {
+                    raw,
+                    layout: index,
+                    addresses: block.map(|it| (kernel.bindings.len() as u32, it.clone())),
+                });
                 Ok(())
             }
             Err(error) => {

@@ -1,0 +1,203 @@
+//! How long a queue's work takes, learnt from the tickets that completed. Pure: the time comes in as an argument.
+
+use std::collections::VecDeque;
+
+use crate::policy::Pending;
+
+/// What one command counts as in bytes touched: an H100 takes about as long for a launch with its barrier as for moving a few megabytes, a small GPU
+/// or a CPU for fewer. It only has to be of the right order: what a unit takes is learnt.
+const COMMAND_BYTES: u64 = 1 << 20;
+
+/// One queue's pace. It stays unknown on a device without a clock.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    /// Batches handed over and not seen complete.
+    sent: VecDeque<Sent>,
+    /// Nanoseconds that a byte's worth of work takes, once known.
+    byte_ns: Option<f64>,
+    /// Nanoseconds that handing over takes for each command, with [`FIXED_COMMANDS`] added to every batch.
+    hand_over_ns: f64,
+    /// When the last batch was seen complete, and whether it cannot have been complete for long by then.
+    done_at: u64,
+    done_sharply: bool,
+    /// When the device was last asked and had not finished the oldest batch.
+    asked_at: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    value: u64,
+    at: u64,
+    work: u64,
+}
+
+/// What handing over a batch costs beside its commands, in commands.
+const FIXED_COMMANDS: u32 = 4;
+/// A device begins a batch no sooner than this after it was handed over, in nanoseconds.
+const START_NS: u64 = 10_000;
+
+impl Pace {
+    /// A batch was handed over, which took from `start` to `now`.
+    pub(crate) fn sent(&mut self, value: u64, batch: Pending, start: u64, now: u64) {
+        let took = now.saturating_sub(start) as f64 / f64::from(batch.commands + FIXED_COMMANDS);
+        self.hand_over_ns = if self.hand_over_ns == 0.0 {
+            took
+        } else {
+            0.75 * self.hand_over_ns + 0.25 * took
+        };
+        self.sent.push_back(Sent {
+            value,
+            at: now,
+            work: work(batch),
+        });
+    }
+
+    /// The device was asked at `now` and has not finished its oldest batch.
+    pub(crate) fn asked(&mut self, now: u64) {
+        self.asked_at = now;
+    }
+
+    /// Batches up to `value` were seen complete at `now`. They were not complete just before that if somebody `waited` for them.
+    pub(crate) fn completed(&mut self, value: u64, now: u64, waited: bool) {
+        let (mut done, mut first_at) = (0, None);
+        while let Some(front) = self.sent.front()
+            && front.value <= value
+        {
+            first_at.get_or_insert(front.at);
+            done += front.work;
+            self.sent.pop_front();
+        }
+        let Some(first_at) = first_at else {
+            return;
+        };
+        let start = self.done_at.max(first_at);
+        let took = now.saturating_sub(start);
+        let sharply =
+            waited || (self.asked_at > start && now.saturating_sub(self.asked_at) <= took / 4);
+        // Work that began as the last ended, and whose end was seen: this is how long it took. Otherwise the time holds a start or a wait, too.
+        let exact = sharply && self.done_sharply && first_at <= self.done_at;
+        self.done_at = now;
+        self.done_sharply = sharply;
+        if took > 0 && done > 0 {
+            self.learn(took as f64 / done as f64, exact);
+        }
+    }
+
+    fn learn(&mut self, byte_ns: f64, exact: bool) {
+        let known = self.byte_ns;
+        self.byte_ns = Some(match known {
+            None => byte_ns,
+            Some(known) if exact => 0.5 * (known + byte_ns),
+            Some(known) if byte_ns < known => byte_ns,
+            // It may have been complete for long, so that this is believed slowly.
+            Some(known) => byte_ns.min(1.5 * known),
+        });
+    }
+
+    /// How long pending work will take, in nanoseconds; 0 if unknown.
+    pub(crate) fn expected_ns(&self, pending: Pending) -> u64 {
+        self.byte_ns
+            .map_or(0, |it| (it * work(pending) as f64) as u64)
+    }
+
+    /// How long the device still has work at `now`, in nanoseconds, if that can be told.
+    pub(crate) fn left_ns(&self, now: u64) -> Option<u64> {
+        let byte_ns = self.byte_ns?;
+        let Some(front) = self.sent.front() else {
+            return Some(0);
+        };
+        let work: u64 = self.sent.iter().map(|it| it.work).sum();
+        let start = self.done_at.max(front.at);
+        Some(((byte_ns * work as f64) as u64).saturating_sub(now.saturating_sub(start)))
+    }
+
+    /// How long it takes from handing over `pending` until the device works on it, in nanoseconds.
+    pub(crate) fn lead_ns(&self, pending: Pending) -> u64 {
+        let commands = f64::from(pending.commands + FIXED_COMMANDS);
+        START_NS + (self.hand_over_ns * commands) as u64
+    }
+}
+
+fn work(batch: Pending) -> u64 {
+    let commands = u64::from(batch.commands) * COMMAND_BYTES;
+    commands.saturating_add(batch.bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn launches(commands: u32) -> Pending {
+        Pending {
+            commands,
+            ..Pending::default()
+        }
+    }
+
+    /// Batches back to back, each waited for: 2 microseconds a launch.
+    fn learnt() -> Pace {
+        let mut pace = Pace::default();
+        for value in 1..=4 {
+            pace.sent(value, launches(8), 1000, 1000);
+        }
+        for value in 1..=4 {
+            pace.completed(value, 1000 + value * 16_000, true);
+        }
+        pace
+    }
+
+    #[test]
+    fn nothing_is_known_at_first_or_without_a_clock() {
+        let mut pace = Pace::default();
+        assert_eq!((pace.expected_ns(launches(8)), pace.left_ns(5)), (0, None));
+        pace.sent(1, launches(8), 0, 0);
+        pace.completed(1, 0, true);
+        assert_eq!((pace.expected_ns(launches(8)), pace.left_ns(0)), (0, None));
+    }
+
+    #[test]
+    fn what_a_launch_takes_is_learnt() {
+        let mut pace = learnt();
+        let expected = pace.expected_ns(launches(100));
+        assert!((199_000..=201_000).contains(&expected), "{expected}");
+        let now = 100_000;
+        assert_eq!(pace.left_ns(now), Some(0));
+        pace.sent(5, launches(10), now, now);
+        let left = pace.left_ns(now + 5000).unwrap();
+        assert!((14_900..=15_100).contains(&left), "{left}");
+    }
+
+    #[test]
+    fn heavier_work_is_noticed() {
+        let mut pace = learnt();
+        for value in 5..=12 {
+            pace.sent(value, launches(8), 70_000, 70_000);
+        }
+        for value in 5..=12 {
+            pace.completed(value, 70_000 + (value - 4) * 1_600_000, true);
+        }
+        let expected = pace.expected_ns(launches(8));
+        assert!((1_400_000..=1_700_000).contains(&expected), "{expected}");
+    }
+
+    /// A caller that comes back after a second has not seen when the work ended.
+    #[test]
+    fn coming_back_late_is_not_taken_for_slow_work() {
+        let mut pace = learnt();
+        pace.sent(5, launches(8), 70_000, 70_000);
+        pace.completed(5, 1_000_000_000, false);
+        assert!(pace.expected_ns(launches(8)) <= 24_100);
+        // And if it was, the next batch corrects it.
+        pace.sent(6, launches(8), 2_000_000_000, 2_000_000_000);
+        pace.completed(6, 2_000_016_000, true);
+        let expected = pace.expected_ns(launches(8));
+        assert!((15_900..=16_100).contains(&expected), "{expected}");
+    }
+
+    #[test]
+    fn handing_over_takes_what_it_took() {
+        let mut pace = Pace::default();
+        pace.sent(1, launches(16), 1000, 21_000);
+        assert_eq!(pace.lead_ns(launches(16)), START_NS + 20_000);
+    }
+}

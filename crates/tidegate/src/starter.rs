@@ -1,0 +1,112 @@
+//! Starts work that is still held back when the device has nothing else to do, even if the caller makes no further call.
+//!
+//! Core has no thread, so this one looks after each open device. While there is work it looks every [`PERIOD`]; after [`ROUNDS_QUIET`] rounds without any it sleeps, and the
+//! first launch wakes it, which costs every other launch one load.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::Duration;
+
+use crate::backend::{AnyContext, AnyDevice};
+use tidegate_core::Watch;
+
+/// Between two looks. The promise is a millisecond; threads wake up late.
+const PERIOD: Duration = Duration::from_micros(300);
+/// Looks without work before the thread sleeps: some 10 milliseconds, so that a program that records now and then does not wake it each time.
+const ROUNDS_QUIET: u32 = 32;
+
+/// Wakes the thread. Clones wake the same one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bell(Option<Arc<Sleeper>>);
+
+struct Sleeper {
+    asleep: AtomicBool,
+    thread: Thread,
+}
+
+impl fmt::Debug for Sleeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleeper")
+            .field("asleep", &self.asleep)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Bell {
+    /// Called after work was recorded.
+    #[inline]
+    pub(crate) fn ring(&self) {
+        // The thread says that it sleeps, then looks once more, under the lock that recording takes too: either it has seen the work, or this sees what it said.
+        if let Some(it) = &self.0
+            && it.asleep.load(Ordering::Relaxed)
+        {
+            it.asleep.store(false, Ordering::Relaxed);
+            it.thread.unpark();
+        }
+    }
+}
+
+/// Ends the thread when it is dropped, and returns when it has ended.
+struct Starter {
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Starter {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // It has no way to panic; if it has, it is over all the same.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Looks after `context` until its last handle is dropped. Without a thread, which a system may refuse, work starts when the caller's next call says so.
+pub(crate) fn start(context: &AnyContext) -> Bell {
+    let ended = Arc::new(AtomicBool::new(false));
+    let (watch, stop) = (context.watch(), Arc::clone(&ended));
+    let (send, receive) = std::sync::mpsc::sync_channel::<Arc<Sleeper>>(1);
+    let body = move || {
+        if let Ok(sleeper) = receive.recv() {
+            run(&watch, &sleeper, &stop);
+        }
+    };
+    let Ok(thread) = thread::Builder::new()
+        .name("tidegate".to_owned())
+        .spawn(body)
+    else {
+        return Bell::default();
+    };
+    let sleeper = Arc::new(Sleeper {
+        asleep: AtomicBool::new(false),
+        thread: thread.thread().clone(),
+    });
+    let _ = send.send(Arc::clone(&sleeper));
+    context.accompany(Box::new(Starter {
+        ended,
+        thread: Some(thread),
+    }));
+    Bell(Some(sleeper))
+}
+
+fn run(watch: &Watch<AnyDevice>, sleeper: &Sleeper, ended: &AtomicBool) {
+    let mut quiet = 0;
+    while !ended.load(Ordering::Acquire) {
+        quiet = if watch.nudge() { 0 } else { quiet + 1 };
+        if quiet < ROUNDS_QUIET {
+            thread::park_timeout(PERIOD);
+            continue;
+        }
+        sleeper.asleep.store(true, Ordering::SeqCst);
+        if !watch.nudge() && !ended.load(Ordering::Acquire) {
+            // Waking for no reason does no harm.
+            thread::park();
+        }
+        sleeper.asleep.store(false, Ordering::SeqCst);
+        quiet = 0;
+    }
+}
