@@ -38,6 +38,9 @@ impl<D: Device> Shared<D> {
                 self.submit(queue, value, cause)?;
                 continue;
             }
+            if state.unshared(queue, accesses.clone()) {
+                return Ok(state);
+            }
             if state.host_busy(accesses.clone()) {
                 drop(self.host_done.wait(state));
                 continue;

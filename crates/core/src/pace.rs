@@ -15,6 +15,8 @@ pub(crate) struct Pace {
     sent: VecDeque<Sent>,
     /// Nanoseconds that a byte's worth of work takes, once known.
     byte_ns: Option<f64>,
+    /// Whether that was ever measured between two ends that were seen. What was not holds the device's start as well, and perhaps the driver's first use of a kernel.
+    exact: bool,
     /// Nanoseconds that handing over takes for each command, with [`FIXED_COMMANDS`] added to every batch.
     hand_over_ns: f64,
     /// When the last batch was seen complete, and whether it cannot have been complete for long by then.
@@ -29,10 +31,13 @@ struct Sent {
     value: u64,
     at: u64,
     work: u64,
+    commands: u32,
 }
 
 /// What handing over a batch costs beside its commands, in commands.
 const FIXED_COMMANDS: u32 = 4;
+/// A batch of fewer commands says more of how long the device takes to start than of the commands.
+const FEW_COMMANDS: u32 = 8;
 /// A device begins a batch no sooner than this after it was handed over, in nanoseconds.
 const START_NS: u64 = 10_000;
 
@@ -49,6 +54,7 @@ impl Pace {
             value,
             at: now,
             work: work(batch),
+            commands: batch.commands,
         });
     }
 
@@ -59,12 +65,13 @@ impl Pace {
 
     /// Batches up to `value` were seen complete at `now`. They were not complete just before that if somebody `waited` for them.
     pub(crate) fn completed(&mut self, value: u64, now: u64, waited: bool) {
-        let (mut done, mut first_at) = (0, None);
+        let (mut done, mut commands, mut first_at) = (0, 0, None);
         while let Some(front) = self.sent.front()
             && front.value <= value
         {
             first_at.get_or_insert(front.at);
             done += front.work;
+            commands += front.commands;
             self.sent.pop_front();
         }
         let Some(first_at) = first_at else {
@@ -78,7 +85,8 @@ impl Pace {
         let exact = sharply && self.done_sharply && first_at <= self.done_at;
         self.done_at = now;
         self.done_sharply = sharply;
-        if took > 0 && done > 0 {
+        self.exact |= exact && took > 0;
+        if took > 0 && done > 0 && (exact || self.byte_ns.is_some() || commands >= FEW_COMMANDS) {
             self.learn(took as f64 / done as f64, exact);
         }
     }
@@ -94,10 +102,14 @@ impl Pace {
         });
     }
 
-    /// How long pending work will take, in nanoseconds; 0 if unknown.
+    /// How long pending work will take, in nanoseconds; 0 if unknown. Of few commands nothing is said from guesses.
     pub(crate) fn expected_ns(&self, pending: Pending) -> u64 {
-        self.byte_ns
-            .map_or(0, |it| (it * work(pending) as f64) as u64)
+        match self.byte_ns {
+            Some(it) if self.exact || pending.commands >= FEW_COMMANDS => {
+                (it * work(pending) as f64) as u64
+            }
+            _ => 0,
+        }
     }
 
     /// How long the device still has work at `now`, in nanoseconds, if that can be told.
@@ -192,6 +204,19 @@ mod tests {
         pace.completed(6, 2_000_016_000, true);
         let expected = pace.expected_ns(launches(8));
         assert!((15_900..=16_100).contains(&expected), "{expected}");
+    }
+
+    /// The first launch of a kernel may take a driver long.
+    #[test]
+    fn a_slow_start_does_not_make_small_batches() {
+        let mut pace = Pace::default();
+        pace.sent(1, launches(1), 1000, 1000);
+        pace.completed(1, 30_000_000, true);
+        assert_eq!(pace.expected_ns(launches(100)), 0);
+        pace.sent(2, launches(8), 40_000_000, 40_000_000);
+        pace.completed(2, 840_000_000, true);
+        assert_eq!(pace.expected_ns(launches(7)), 0);
+        assert!(pace.expected_ns(launches(8)) > 700_000_000);
     }
 
     #[test]

@@ -73,6 +73,25 @@ impl State {
         value
     }
 
+    /// Whether nobody but `queue` has used any of this memory, which is nearly always so and then answers what [`Self::host_busy`] and [`Self::depends`] would say.
+    pub(crate) fn unshared(
+        &self,
+        queue: u32,
+        mut accesses: impl Iterator<Item = (Region, bool)>,
+    ) -> bool {
+        accesses.all(|(region, _)| match self.memory.row(region.memory) {
+            None => true,
+            Some(row) => {
+                let own = match row.uses.as_slice() {
+                    [] => true,
+                    [only] => only.queue == queue,
+                    _ => false,
+                };
+                own && row.host_busy == 0
+            }
+        })
+    }
+
     /// The tickets of other queues that a command of `queue` with these accesses must come after. What another queue *wrote* must be waited for on the device even if the host knows
     /// that it is complete, once: completion orders, but only a wait makes the bytes visible (Vulkan, "Semaphore Signaling" and "Semaphore Waiting"). What it only read is over once it is complete.
     pub(crate) fn depends(
