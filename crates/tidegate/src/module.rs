@@ -115,12 +115,7 @@ impl Module {
         let device = self.context.capabilities();
         let kernel = interface(found);
         check_limits(found, &kernel, device)?;
-        let options = shader::SpirvOptions {
-            bounds_checks: checks,
-            zero_workgroup_memory: checks == shader::BoundsChecks::Checked,
-            ..shader::SpirvOptions::default()
-        };
-        let code = Code::Spirv(module.spirv(name, &options)?);
+        let code = self.context.device().backend().code(module, name, checks)?;
         Ok((kernel, code))
     }
 

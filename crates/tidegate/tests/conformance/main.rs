@@ -24,6 +24,10 @@ macro_rules! suite {
         mod vulkan {
             $($(#[test] fn $test() { crate::world::vulkan(crate::$module::$test); })*)*
         }
+        #[cfg(all(feature = "metal", any(target_vendor = "apple", metal_soft)))]
+        mod metal {
+            $($(#[test] fn $test() { crate::world::metal(crate::$module::$test); })*)*
+        }
     };
 }
 
