@@ -35,7 +35,7 @@ struct Document<'a> {
 /// Generates text.
 pub(crate) fn run(options: &GenerateOptions, common: &Common) -> Result<(), Failure> {
     let prompt = prompt(&options.prompt)?;
-    let choice = device::choose(common.device.as_deref())?;
+    let choice = device::choose(common)?;
     let file = model::open(&options.model)?;
     let (prompt, chat) = model::encode_prompt(&file, &prompt, options.chat)?;
     let context = file.config().context_tokens;

@@ -15,7 +15,7 @@ struct Document {
 /// Scores a text.
 pub(crate) fn run(options: &ScoreOptions, common: &Common) -> Result<(), Failure> {
     let text = text::read(&options.file)?;
-    let choice = device::choose(common.device.as_deref())?;
+    let choice = device::choose(common)?;
     let file = model::open(&options.model)?;
     let ids = model::encode(&file, &text)?;
     let context = file.config().context_tokens;

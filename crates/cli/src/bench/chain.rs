@@ -42,18 +42,16 @@ struct Document<'a> {
 
 /// Runs the benchmark.
 pub(crate) fn run(options: &ChainOptions, common: &Common) -> Result<(), Failure> {
-    let choice = device::choose(common.device.as_deref())?;
+    let choice = device::choose(common)?;
     let family = options.queue_family.family();
     let device = choice.open(family)?;
     check_size(&device, options.workgroups)?;
 
     let mut contenders = streams(&device, options)?;
-    contenders.extend(raw::contenders(
-        &choice.select(),
-        family,
-        options.dispatches,
-        options.workgroups,
-    )?);
+    if let Some(select) = choice.vulkan() {
+        let (dispatches, workgroups) = (options.dispatches, options.workgroups);
+        contenders.extend(raw::contenders(select, family, dispatches, workgroups)?);
+    }
     let bar = output::count_bar("Measuring", options.rounds.into());
     let measured = rounds::run(&mut contenders, &Plan::new(options.rounds), &mut || {
         bar.inc(1);
