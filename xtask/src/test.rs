@@ -59,9 +59,9 @@ const PARTS: &[Part<Run>] = &[
 ];
 
 /// What the parts share.
-struct Run {
-    filter: Option<String>,
-    model: Option<PathBuf>,
+pub(crate) struct Run {
+    pub(crate) filter: Option<String>,
+    pub(crate) model: Option<PathBuf>,
 }
 
 pub(crate) fn run(options: &Options) -> Result<bool> {
@@ -79,7 +79,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     Ok(summary.good && !ran_none)
 }
 
-fn vulkan_ready(_: &mut Run) -> Result<Count> {
+pub(crate) fn vulkan_ready(_: &mut Run) -> Result<Count> {
     let tidegate = shell::build_tidegate("dev")?;
     let devices = match vulkan::devices(&tidegate) {
         Ok(found) => {
@@ -104,7 +104,7 @@ fn vulkan_ready(_: &mut Run) -> Result<Count> {
     Ok(Count::remark(format!("{devices}; {layer}")))
 }
 
-fn model_ready(run: &mut Run) -> Result<Count> {
+pub(crate) fn model_ready(run: &mut Run) -> Result<Count> {
     let path = model::ensure()?;
     let remark = path.display().to_string();
     run.model = Some(path);
@@ -112,7 +112,7 @@ fn model_ready(run: &mut Run) -> Result<Count> {
 }
 
 /// The environment that every test may count on.
-fn prepared(mut command: Command, run: &Run) -> Command {
+pub(crate) fn prepared(mut command: Command, run: &Run) -> Command {
     // Lavapipe then works on the calling thread: steadier, and faster for small kernels.
     command.env("LP_NUM_THREADS", "0");
     if let Some(model) = &run.model {
@@ -162,7 +162,7 @@ fn doctests(run: &mut Run) -> Result<Count> {
 }
 
 /// Runs a test runner and reads its totals. A run that fails without a failed test did not build, or died.
-fn counted(command: &mut Command, reader: totals::Reader) -> Result<Count> {
+pub(crate) fn counted(command: &mut Command, reader: totals::Reader) -> Result<Count> {
     let count = Mutex::new(Count::default());
     let status = shell::run_watched(command, &|line| {
         if let (Some(found), Ok(mut count)) = (reader(line), count.lock()) {

@@ -16,6 +16,18 @@ use crate::{Counters, Error};
 /// Commands that take effect in the order recorded.
 ///
 /// A stream belongs to one thread at a time and may move between threads. Dropping it submits what is pending and does not wait.
+///
+/// Two threads that record on one stream do not compile; each takes a stream of its own, and their order where they share a buffer is that of recording:
+///
+/// ```compile_fail,E0499
+/// # let device = tidegate::Device::open_default()?;
+/// let mut stream = device.stream()?;
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| stream.flush());
+///     scope.spawn(|| stream.flush());
+/// });
+/// # Ok::<(), tidegate::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Stream {
     raw: tidegate_core::Stream<AnyDevice>,

@@ -11,6 +11,8 @@ mod kernels;
 mod launches;
 mod memory;
 mod misuse;
+#[cfg(all(feature = "metal", any(target_vendor = "apple", metal_soft)))]
+mod msl;
 mod transfers;
 mod world;
 
@@ -29,6 +31,26 @@ macro_rules! suite {
             $($(#[test] fn $test() { crate::world::metal(crate::$module::$test); })*)*
         }
     };
+}
+
+#[cfg(all(feature = "metal", any(target_vendor = "apple", metal_soft)))]
+mod metal_alone {
+    use crate::{msl, world::metal};
+
+    #[test]
+    fn source_is_taken_as_it_is() {
+        metal(msl::source_is_taken_as_it_is);
+    }
+
+    #[test]
+    fn wrong_source_is_refused() {
+        metal(msl::wrong_source_is_refused);
+    }
+
+    #[test]
+    fn a_library_that_is_none_is_refused() {
+        metal(msl::a_library_that_is_none_is_refused);
+    }
 }
 
 suite! {
@@ -79,5 +101,6 @@ suite! {
         copies_that_do_not_fit
         things_of_another_device
         names_that_do_not_exist
-        sources_that_do_not_compile;
+        sources_that_do_not_compile
+        sources_for_another_backend;
 }

@@ -192,3 +192,9 @@ pub(crate) fn twins() -> Vec<(tidegate_core::Kernel, tidegate_core::HostKernel)>
     })
     .collect()
 }
+
+/// What a kernel of the suite takes, as a caller states it who has another source for it.
+pub(crate) fn interface(name: &str) -> tidegate::interface::Kernel {
+    let module = tidegate_shader::Module::from_wgsl(&kernels::wgsl(name)).unwrap();
+    module.kernel(name).unwrap().clone()
+}
