@@ -52,6 +52,7 @@ mod backend;
 mod buffer;
 mod device;
 mod error;
+mod graph;
 mod module;
 mod stream;
 
@@ -59,6 +60,7 @@ pub use crate::arguments::{Argument, Arguments, Block, List};
 pub use crate::buffer::{Buffer, Slice};
 pub use crate::device::{Backend, Device, DeviceInfo, Options, QueueFamily, devices};
 pub use crate::error::{Error, ErrorKind};
+pub use crate::graph::Graph;
 pub use crate::module::{Kernel, Module};
 pub use crate::stream::{Event, Grid, Pending, Stream};
 pub use tidegate_core::{

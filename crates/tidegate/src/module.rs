@@ -1,7 +1,5 @@
 //! Modules and kernels.
 
-use std::sync::Arc;
-
 use tidegate_core::{Access, Binding, Code, Pipeline, Scalar, ScalarKind, ScalarPlace, Scalars};
 use tidegate_shader as shader;
 
@@ -28,7 +26,7 @@ enum Source {
 /// A kernel compiled for a device. Clones are the same kernel.
 #[derive(Clone, Debug)]
 pub struct Kernel {
-    pub(crate) raw: Arc<Pipeline<AnyDevice>>,
+    pub(crate) raw: Pipeline<AnyDevice>,
 }
 
 impl Module {
@@ -99,7 +97,7 @@ impl Module {
             }
         };
         Ok(Kernel {
-            raw: Arc::new(self.context.pipeline(kernel, &code)?),
+            raw: self.context.pipeline(kernel, &code)?,
         })
     }
 

@@ -10,7 +10,7 @@ mod vulkan;
 use std::fmt::Debug;
 
 use tidegate_core::{
-    Batch, Capabilities, Code, Context, Device, DeviceError, HostAccess, Kernel, MemoryId,
+    Batch, Capabilities, Code, Context, Device, DeviceError, GraphId, HostAccess, Kernel, MemoryId,
     MemoryKind, PipelineId, Ticket,
 };
 use tidegate_shader::{BoundsChecks, Module, ShaderError, SpirvOptions};
@@ -213,6 +213,10 @@ impl Device for AnyDevice {
 
     fn destroy_pipeline(&self, id: PipelineId) {
         self.0.destroy_pipeline(id);
+    }
+
+    fn forget_graph(&self, id: GraphId) {
+        self.0.forget_graph(id);
     }
 
     fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {

@@ -7,6 +7,7 @@
 )]
 
 mod events;
+mod graphs;
 mod kernels;
 mod launches;
 mod memory;
@@ -84,6 +85,20 @@ suite! {
         streams_move_between_threads
         a_policy_may_change
         everything_may_be_dropped_while_pending;
+    graphs:
+        a_graph_does_again_what_was_captured
+        a_capture_does_nothing_by_itself
+        every_sort_of_command_is_captured
+        several_launches_are_in_flight
+        arguments_change_between_launches
+        a_change_that_is_refused_changes_nothing
+        barriers_follow_the_buffers
+        what_a_graph_uses_lives_as_long
+        buffers_that_a_graph_no_longer_uses_are_let_go
+        events_belong_to_each_launch
+        graphs_are_ordered_across_streams
+        a_long_graph_goes_in_parts
+        what_cannot_be_captured_is_said;
     memory:
         freed_memory_is_used_again
         memory_runs_out_and_comes_back
