@@ -250,6 +250,57 @@ fn queues_wait_for_each_other() {
     }
 }
 
+/// A ticket stands for every batch before it, even one that its own batch does not come after.
+#[test]
+fn a_signal_stands_for_every_batch_before_it() {
+    for _ in 0..4 {
+        let rig = Rig::new(&Options::default());
+        let (x, y, back) = (rig.buffer(WORDS), rig.buffer(64), rig.readback(WORDS));
+        let pipeline = rig.pipeline(LCG, &lcg_kernel());
+        let mut batch = Batch::default();
+        count_up(&mut batch, &x);
+        barrier(&mut batch, ALL);
+        for _ in 0..20 {
+            launch(&mut batch, pipeline, &[x], &[], [16, 1, 1]);
+            barrier(&mut batch, COMPUTE);
+        }
+        rig.submit(&batch);
+        batch.clear();
+        copy(&mut batch, part(&y, 0, 32), part(&y, 32, 32));
+        let second = rig.submit(&batch);
+        batch.clear();
+        batch.waits.push(second);
+        copy(&mut batch, x, back);
+        batch.host_reads = true;
+        let third = rig.ticket(1);
+        rig.device().submit(&batch, third).unwrap();
+        rig.wait(third);
+        assert_eq!(rig.read(&back), expected(20));
+        rig.wait(second);
+    }
+}
+
+#[test]
+fn another_queue_hears_of_a_batch_soon() {
+    let options = Options {
+        drop_wait_ns: 1_000_000_000,
+        ..Options::default()
+    };
+    let rig = Rig::new(&options);
+    let (x, back) = (rig.buffer(64), rig.readback(64));
+    let mut batch = Batch::default();
+    fill(&mut batch, x, 9);
+    let first = rig.submit(&batch);
+    batch.clear();
+    batch.waits.push(first);
+    copy(&mut batch, x, back);
+    batch.host_reads = true;
+    let second = rig.ticket(1);
+    rig.device().submit(&batch, second).unwrap();
+    assert!(rig.device().wait(second, 5_000_000_000).unwrap(), "a hang");
+    assert_eq!(rig.read(&back), vec![9; 64]);
+}
+
 #[test]
 fn tickets_complete_in_order_and_a_timeout_is_no_error() {
     let rig = Rig::new(&Options::default());

@@ -55,6 +55,7 @@ impl Event {
         if value < it.now {
             let text = format!("a signal of {value} where {} was", it.now);
             self.gpu.world.noted(Rule::EventValue, text);
+            return;
         }
         it.now = value;
         let (due, rest) = std::mem::take(&mut it.listeners)

@@ -22,7 +22,7 @@ pub(crate) enum Kind {
     /// Nothing: a meeting point of dependencies.
     Join,
     Wait(Arc<Event>, u64),
-    /// Also comes after every earlier command buffer of its queue.
+    /// Comes after what stands before it in its own command buffer alone.
     Signal(Arc<Event>, u64),
     Work {
         work: Arc<Work>,

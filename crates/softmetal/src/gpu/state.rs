@@ -36,6 +36,8 @@ struct Run {
     fault: Option<Planned>,
     hangs: bool,
     failed: Option<Fail>,
+    /// How long after its last step its status says so.
+    lag: Duration,
     /// Steps before this one are done.
     open: usize,
     done: Box<dyn FnOnce(Outcome) + Send>,
@@ -50,6 +52,8 @@ type Ended = (Box<dyn FnOnce(Outcome) + Send>, Outcome);
 #[derive(Default)]
 pub(crate) struct State {
     queues: BTreeMap<u64, VecDeque<Run>>,
+    /// Command buffers that are done and whose status does not say so yet, by queue, and when it will.
+    late: BTreeMap<u64, VecDeque<(Instant, Run)>>,
     /// Numbers of nodes that are not done.
     unfinished: HashSet<u64>,
     tracked: HashMap<u64, u64>,
@@ -84,15 +88,16 @@ impl State {
             fault,
             hangs: hangs.is_some(),
             failed: None,
+            lag: lag(world),
             open: 0,
             done: submission.done,
         });
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.queues
-            .values()
-            .all(|runs| runs.iter().all(|it| it.hangs))
+        let ended = self.late.values().all(VecDeque::is_empty);
+        let mut runs = self.queues.values().flatten();
+        ended && runs.all(|it| it.hangs)
     }
 
     /// How long nothing will happen by itself.
@@ -103,32 +108,41 @@ impl State {
             .values()
             .flatten()
             .filter(|it| it.started.is_none());
+        let late = self.late.values().flatten().map(|it| it.0);
         let due = waiting
-            .map(|it| it.due.saturating_duration_since(now))
+            .map(|it| it.due)
+            .chain(late)
+            .map(|it| it.saturating_duration_since(now))
             .filter(|it| !it.is_zero());
         due.min().unwrap_or(Duration::from_millis(20))
     }
 
-    /// Does everything that takes no time: starts command buffers, passes waits, signals events. Gives the command buffers that have ended.
+    /// Does everything that takes no time: starts command buffers, passes waits, signals events. Gives the command buffers that have ended: those of a queue in the order of
+    /// their commits, and each a while after its events, which no page says to be signalled later than the status.
     pub(crate) fn settle(&mut self, made: Instant) -> Vec<Ended> {
-        let mut ended = Vec::new();
         let mut again = true;
         while again {
             again = false;
-            for runs in self.queues.values_mut() {
-                let mut first = true;
+            for (queue, runs) in &mut self.queues {
                 for run in runs.iter_mut() {
                     if !run.start(&mut self.unfinished) {
                         break;
                     }
-                    again |= run.settle(&mut self.unfinished, first);
-                    first = first && run.is_done();
+                    again |= run.settle(&mut self.unfinished);
                 }
                 while runs.front().is_some_and(Run::is_done) {
                     let Some(run) = runs.pop_front() else { break };
-                    ended.push(run.end(made));
+                    let late = self.late.entry(*queue).or_default();
+                    late.push_back((Instant::now() + run.lag, run));
                     again = true;
                 }
+            }
+        }
+        let now = Instant::now();
+        let mut ended = Vec::new();
+        for late in self.late.values_mut() {
+            while late.front().is_some_and(|it| it.0 <= now) {
+                ended.extend(late.pop_front().map(|it| it.1.end(made)));
             }
         }
         ended
@@ -199,6 +213,15 @@ impl State {
     }
 }
 
+/// Most often the status follows at once.
+fn lag(world: &World) -> Duration {
+    let us = match world.below(4) {
+        0 => world.below(world.setup.delay_us_max + 1),
+        _ => 0,
+    };
+    Duration::from_micros(us)
+}
+
 /// Whether a fault of this target comes in this command buffer.
 fn hits(target: &mut Target, plan: &Plan) -> bool {
     match target {
@@ -252,8 +275,8 @@ impl Run {
         true
     }
 
-    /// Passes what takes no time. True if anything was passed. `first`: every earlier command buffer of the queue is done.
-    fn settle(&mut self, unfinished: &mut HashSet<u64>, first: bool) -> bool {
+    /// Passes what takes no time. True if anything was passed.
+    fn settle(&mut self, unfinished: &mut HashSet<u64>) -> bool {
         let mut any = false;
         for at in self.window() {
             let step = &self.plan.steps[at];
@@ -262,9 +285,8 @@ impl Run {
             }
             let over = match &step.kind {
                 Kind::Work { .. } => false,
-                Kind::Join => true,
+                Kind::Join | Kind::Signal(..) => true,
                 Kind::Wait(event, value) => event.value() >= *value,
-                Kind::Signal(..) => first,
             };
             if over {
                 if let Kind::Signal(event, value) = &step.kind {
