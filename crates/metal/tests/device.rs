@@ -23,8 +23,9 @@ fn expected(steps: usize) -> Vec<u32> {
 fn a_chain_of_dependent_launches() {
     {
         let rig = Rig::new(&Options::default());
-        let (x, back) = (rig.buffer(WORDS), rig.readback(WORDS));
-        let pipeline = rig.pipeline(LCG, &lcg_kernel());
+        let (mut x, mut y) = (rig.buffer(WORDS), rig.buffer(WORDS));
+        let back = rig.readback(WORDS);
+        let pipeline = rig.pipeline(STEP, &step_kernel());
         let mut batch = Batch::default();
         count_up(&mut batch, &x);
         barrier(
@@ -35,8 +36,9 @@ fn a_chain_of_dependent_launches() {
             },
         );
         for _ in 0..100 {
-            launch(&mut batch, pipeline, &[x], &[], [16, 1, 1]);
+            launch(&mut batch, pipeline, &[x, y], &[], [16, 1, 1]);
             barrier(&mut batch, COMPUTE);
+            std::mem::swap(&mut x, &mut y);
         }
         barrier(
             &mut batch,
@@ -55,8 +57,9 @@ fn a_chain_of_dependent_launches() {
 fn the_opening_barrier_orders_batches() {
     {
         let rig = Rig::new(&Options::default());
-        let (x, back) = (rig.buffer(WORDS), rig.readback(WORDS));
-        let pipeline = rig.pipeline(LCG, &lcg_kernel());
+        let (mut x, mut y) = (rig.buffer(WORDS), rig.buffer(WORDS));
+        let back = rig.readback(WORDS);
+        let pipeline = rig.pipeline(STEP, &step_kernel());
         let mut batch = Batch::default();
         count_up(&mut batch, &x);
         rig.submit(&batch);
@@ -66,8 +69,9 @@ fn the_opening_barrier_orders_batches() {
                 before: Stages::ALL,
                 after: Stages::COMPUTE,
             };
-            launch(&mut batch, pipeline, &[x], &[], [16, 1, 1]);
+            launch(&mut batch, pipeline, &[x, y], &[], [16, 1, 1]);
             rig.submit(&batch);
+            std::mem::swap(&mut x, &mut y);
         }
         batch.clear();
         batch.opening = Barrier {
@@ -189,6 +193,83 @@ fn several_groups_and_a_uniform_block() {
 }
 
 #[test]
+fn the_sizes_of_runtime_arrays_are_their_own() {
+    let wgsl = "
+@group(0) @binding(0) var<storage, read> a: array<u32>;
+@group(0) @binding(1) var<storage, read> b: array<u32>;
+@group(0) @binding(2) var<storage, read_write> c: array<u32>;
+@compute @workgroup_size(64) fn main(@builtin(local_invocation_index) at: u32) {
+    if at == 0u { c[0] = arrayLength(&a); c[1] = arrayLength(&b); c[2] = arrayLength(&c); }
+}";
+    let rig = Rig::new(&Options::default());
+    let (x, back) = (rig.buffer(256), rig.readback(4));
+    let (read, write) = (Access::Read, Access::ReadWrite);
+    let interface = kernel(
+        &[(0, 0, read, false), (0, 1, read, false), (0, 2, write, false)],
+        None,
+    );
+    let pipeline = rig.pipeline(wgsl, &interface);
+    let mut batch = Batch::default();
+    // One buffer, so that only the offsets of its slots change.
+    let (a, b, c) = (part(&x, 0, 100), part(&x, 128, 7), part(&x, 192, 4));
+    fill(&mut batch, x, 1);
+    barrier(&mut batch, ALL);
+    launch(&mut batch, pipeline, &[b, a, c], &[], [1, 1, 1]);
+    barrier(&mut batch, ALL);
+    launch(&mut batch, pipeline, &[a, b, c], &[], [1, 1, 1]);
+    barrier(&mut batch, ALL);
+    copy(&mut batch, c, back);
+    batch.host_reads = true;
+    assert_eq!(rig.run_and_read(&batch, &back), [100, 7, 4, 1]);
+}
+
+#[test]
+fn an_argument_moves_within_its_buffer() {
+    let rig = Rig::new(&Options::default());
+    let (x, back) = (rig.buffer(256), rig.readback(256));
+    let pipeline = rig.pipeline(LCG, &lcg_kernel());
+    let mut batch = Batch::default();
+    count_up(&mut batch, &x);
+    barrier(&mut batch, ALL);
+    for first in [64, 192] {
+        launch(&mut batch, pipeline, &[part(&x, first, 64)], &[], [1, 1, 1]);
+    }
+    barrier(&mut batch, ALL);
+    copy(&mut batch, x, back);
+    batch.host_reads = true;
+    let steps = |at: u32| (at / 64 % 2) as usize;
+    let words: Vec<u32> = (0..256).map(|at| lcg(at, steps(at))).collect();
+    assert_eq!(rig.run_and_read(&batch, &back), words);
+}
+
+#[test]
+fn threadgroups_have_memory_of_their_own() {
+    let wgsl = "
+@group(0) @binding(0) var<storage, read_write> x: array<u32>;
+var<workgroup> shared_words: array<u32, 64>;
+@compute @workgroup_size(64) fn main(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(local_invocation_index) at: u32,
+) {
+    shared_words[at] = x[id.x];
+    workgroupBarrier();
+    x[id.x] = shared_words[63u - at];
+}";
+    let rig = Rig::new(&Options::default());
+    let (x, back) = (rig.buffer(256), rig.readback(256));
+    let pipeline = rig.pipeline(wgsl, &lcg_kernel());
+    let mut batch = Batch::default();
+    count_up(&mut batch, &x);
+    barrier(&mut batch, ALL);
+    launch(&mut batch, pipeline, &[x], &[], [4, 1, 1]);
+    barrier(&mut batch, ALL);
+    copy(&mut batch, x, back);
+    batch.host_reads = true;
+    let words: Vec<u32> = (0..256).map(|at| at / 64 * 64 + 63 - at % 64).collect();
+    assert_eq!(rig.run_and_read(&batch, &back), words);
+}
+
+#[test]
 fn what_the_host_writes_is_seen_and_what_it_may_read_is_told() {
     let rig = Rig::new(&Options::default());
     let (staging, upload_access) = rig.memory(256, MemoryKind::Upload);
@@ -224,8 +305,9 @@ fn queues_wait_for_each_other() {
     {
         let rig = Rig::new(&Options::default());
         let queues = rig.device().capabilities().queues;
-        let (x, back) = (rig.buffer(WORDS), rig.readback(WORDS));
-        let pipeline = rig.pipeline(LCG, &lcg_kernel());
+        let (mut x, mut y) = (rig.buffer(WORDS), rig.buffer(WORDS));
+        let back = rig.readback(WORDS);
+        let pipeline = rig.pipeline(STEP, &step_kernel());
         let mut batch = Batch::default();
         count_up(&mut batch, &x);
         let mut last = rig.submit(&batch);
@@ -237,7 +319,8 @@ fn queues_wait_for_each_other() {
             } else {
                 batch.waits.push(last);
             }
-            launch(&mut batch, pipeline, &[x], &[], [16, 1, 1]);
+            launch(&mut batch, pipeline, &[x, y], &[], [16, 1, 1]);
+            std::mem::swap(&mut x, &mut y);
             last = rig.ticket(queue);
             rig.device().submit(&batch, last).unwrap();
         }

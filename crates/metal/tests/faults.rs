@@ -198,7 +198,9 @@ fn batches_in_flight_when_a_failure_is_seen_still_run() {
         batch.opening = ALL;
         copy(&mut batch, x, back);
         batch.host_reads = true;
-        assert!(rig.run_and_read(&batch, &back) == vec![lcg(3, 30); 1 << 16]);
+        let words = rig.run_and_read(&batch, &back);
+        let wrong = words.iter().find(|it| **it != lcg(3, 30));
+        assert_eq!(wrong, None);
     }
 }
 
@@ -209,7 +211,7 @@ fn a_queue_that_is_full_refuses_and_does_not_wait() {
     rig.observer.inject(Fault::Hangs(Target::Commit(0)));
     let mut batch = Batch::default();
     fill(&mut batch, x, 1);
-    let mut submit = || rig.device().submit(&batch, rig.ticket(0));
+    let submit = || rig.device().submit(&batch, rig.ticket(0));
     let error = (0..1000).find_map(|_| submit().err());
     assert_eq!(error, Some(DeviceError::OutOfMemory));
     assert_eq!(rig.observer.violations(), []);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::gpu::plan::{Kind, Plan, plan};
+use crate::gpu::plan::{Before, Kind, Plan, plan};
 use crate::gpu::work::Work;
 use crate::gpu::{Fail, Outcome, Progress, Submission};
 use crate::world::{Failure, Fault, Target, World, counted};
@@ -57,6 +57,8 @@ pub(crate) struct State {
     /// Numbers of nodes that are not done.
     unfinished: HashSet<u64>,
     tracked: HashMap<u64, u64>,
+    /// Nodes that were never reached, as the program was told.
+    pub(crate) told: HashSet<u64>,
     next: u64,
     pub(crate) stop: bool,
 }
@@ -65,7 +67,12 @@ impl State {
     pub(crate) fn submit(&mut self, submission: Submission, due: Instant, world: &World) {
         let queue = submission.queue;
         let base = self.next;
-        let plan = plan(queue, base, submission.segments, &mut self.tracked, world);
+        let mut before = Before {
+            tracked: &mut self.tracked,
+            told: &self.told,
+            world,
+        };
+        let plan = plan(queue, base, submission.segments, &mut before);
         self.next += plan.steps.len() as u64 + 1;
         self.unfinished.extend(base..base + plan.steps.len() as u64);
         let hangs = world.fault(|it| match it {
@@ -368,13 +375,19 @@ impl Run {
             }
         };
         let encoders = self.plan.encoders.iter().enumerate();
-        let encoders = encoders
+        let encoders: Vec<_> = encoders
             .map(|(at, label)| (label.clone(), progress(at)))
+            .collect();
+        let ends = encoders.iter().zip(&self.plan.exits);
+        let missed = ends
+            .filter(|it| it.0.1 != Progress::Completed)
+            .map(|it| *it.1)
             .collect();
         self.failed.get_or_insert(Fail {
             code,
             text: text.to_owned(),
             encoders,
+            missed,
         });
         for (at, step) in self.plan.steps.iter_mut().enumerate() {
             let signal = matches!(step.kind, Kind::Signal(..));
