@@ -193,83 +193,6 @@ fn several_groups_and_a_uniform_block() {
 }
 
 #[test]
-fn the_sizes_of_runtime_arrays_are_their_own() {
-    let wgsl = "
-@group(0) @binding(0) var<storage, read> a: array<u32>;
-@group(0) @binding(1) var<storage, read> b: array<u32>;
-@group(0) @binding(2) var<storage, read_write> c: array<u32>;
-@compute @workgroup_size(64) fn main(@builtin(local_invocation_index) at: u32) {
-    if at == 0u { c[0] = arrayLength(&a); c[1] = arrayLength(&b); c[2] = arrayLength(&c); }
-}";
-    let rig = Rig::new(&Options::default());
-    let (x, back) = (rig.buffer(256), rig.readback(4));
-    let (read, write) = (Access::Read, Access::ReadWrite);
-    let interface = kernel(
-        &[(0, 0, read, false), (0, 1, read, false), (0, 2, write, false)],
-        None,
-    );
-    let pipeline = rig.pipeline(wgsl, &interface);
-    let mut batch = Batch::default();
-    // One buffer, so that only the offsets of its slots change.
-    let (a, b, c) = (part(&x, 0, 100), part(&x, 128, 7), part(&x, 192, 4));
-    fill(&mut batch, x, 1);
-    barrier(&mut batch, ALL);
-    launch(&mut batch, pipeline, &[b, a, c], &[], [1, 1, 1]);
-    barrier(&mut batch, ALL);
-    launch(&mut batch, pipeline, &[a, b, c], &[], [1, 1, 1]);
-    barrier(&mut batch, ALL);
-    copy(&mut batch, c, back);
-    batch.host_reads = true;
-    assert_eq!(rig.run_and_read(&batch, &back), [100, 7, 4, 1]);
-}
-
-#[test]
-fn an_argument_moves_within_its_buffer() {
-    let rig = Rig::new(&Options::default());
-    let (x, back) = (rig.buffer(256), rig.readback(256));
-    let pipeline = rig.pipeline(LCG, &lcg_kernel());
-    let mut batch = Batch::default();
-    count_up(&mut batch, &x);
-    barrier(&mut batch, ALL);
-    for first in [64, 192] {
-        launch(&mut batch, pipeline, &[part(&x, first, 64)], &[], [1, 1, 1]);
-    }
-    barrier(&mut batch, ALL);
-    copy(&mut batch, x, back);
-    batch.host_reads = true;
-    let steps = |at: u32| (at / 64 % 2) as usize;
-    let words: Vec<u32> = (0..256).map(|at| lcg(at, steps(at))).collect();
-    assert_eq!(rig.run_and_read(&batch, &back), words);
-}
-
-#[test]
-fn threadgroups_have_memory_of_their_own() {
-    let wgsl = "
-@group(0) @binding(0) var<storage, read_write> x: array<u32>;
-var<workgroup> shared_words: array<u32, 64>;
-@compute @workgroup_size(64) fn main(
-    @builtin(global_invocation_id) id: vec3<u32>,
-    @builtin(local_invocation_index) at: u32,
-) {
-    shared_words[at] = x[id.x];
-    workgroupBarrier();
-    x[id.x] = shared_words[63u - at];
-}";
-    let rig = Rig::new(&Options::default());
-    let (x, back) = (rig.buffer(256), rig.readback(256));
-    let pipeline = rig.pipeline(wgsl, &lcg_kernel());
-    let mut batch = Batch::default();
-    count_up(&mut batch, &x);
-    barrier(&mut batch, ALL);
-    launch(&mut batch, pipeline, &[x], &[], [4, 1, 1]);
-    barrier(&mut batch, ALL);
-    copy(&mut batch, x, back);
-    batch.host_reads = true;
-    let words: Vec<u32> = (0..256).map(|at| at / 64 * 64 + 63 - at % 64).collect();
-    assert_eq!(rig.run_and_read(&batch, &back), words);
-}
-
-#[test]
 fn what_the_host_writes_is_seen_and_what_it_may_read_is_told() {
     let rig = Rig::new(&Options::default());
     let (staging, upload_access) = rig.memory(256, MemoryKind::Upload);
@@ -336,31 +259,31 @@ fn queues_wait_for_each_other() {
 /// A ticket stands for every batch before it, even one that its own batch does not come after.
 #[test]
 fn a_signal_stands_for_every_batch_before_it() {
-    for _ in 0..4 {
-        let rig = Rig::new(&Options::default());
-        let (x, y, back) = (rig.buffer(WORDS), rig.buffer(64), rig.readback(WORDS));
-        let pipeline = rig.pipeline(LCG, &lcg_kernel());
-        let mut batch = Batch::default();
-        count_up(&mut batch, &x);
+    let rig = Rig::new(&Options::default());
+    let (x, back) = (rig.buffer(1 << 16), rig.readback(1 << 16));
+    let y = rig.buffer(64);
+    let pipeline = rig.pipeline(LCG, &lcg_kernel());
+    let mut batch = Batch::default();
+    fill(&mut batch, x, 3);
+    for _ in 0..30 {
         barrier(&mut batch, ALL);
-        for _ in 0..20 {
-            launch(&mut batch, pipeline, &[x], &[], [16, 1, 1]);
-            barrier(&mut batch, COMPUTE);
-        }
-        rig.submit(&batch);
-        batch.clear();
-        copy(&mut batch, part(&y, 0, 32), part(&y, 32, 32));
-        let second = rig.submit(&batch);
-        batch.clear();
-        batch.waits.push(second);
-        copy(&mut batch, x, back);
-        batch.host_reads = true;
-        let third = rig.ticket(1);
-        rig.device().submit(&batch, third).unwrap();
-        rig.wait(third);
-        assert_eq!(rig.read(&back), expected(20));
-        rig.wait(second);
+        launch(&mut batch, pipeline, &[x], &[], [1 << 10, 1, 1]);
     }
+    rig.submit(&batch);
+    batch.clear();
+    copy(&mut batch, part(&y, 0, 32), part(&y, 32, 32));
+    let second = rig.submit(&batch);
+    batch.clear();
+    batch.waits.push(second);
+    copy(&mut batch, x, back);
+    batch.host_reads = true;
+    let third = rig.ticket(1);
+    rig.device().submit(&batch, third).unwrap();
+    rig.wait(third);
+    let words = rig.read(&back);
+    let wrong = words.iter().find(|it| **it != lcg(3, 30));
+    assert_eq!(wrong, None);
+    rig.wait(second);
 }
 
 #[test]

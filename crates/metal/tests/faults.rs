@@ -92,9 +92,10 @@ fn a_failure_is_told_once_and_names_the_kernels_of_its_encoder() {
             rig.observer.inject(fails(encoder, PAGE_FAULT, signals));
             let failed = rig.submit(&batch);
             let start = Instant::now();
-            assert!(rig.device().wait(failed, WAIT_NS).unwrap(), "a hang");
+            assert!(rig.device().wait(failed, SOON_NS).unwrap(), "a hang");
             // No event wakes who waits, if a failed command buffer does not signal.
-            assert!(start.elapsed() < Duration::from_secs(5), "noticed late");
+            let took = start.elapsed();
+            assert!(took < Duration::from_nanos(SOON_NS), "noticed late");
             let (ticket, kernels, detail) = failure(rig.device().completed(0));
             assert_eq!(ticket, failed);
             assert_eq!(kernels, [if encoder == 0 { first } else { second }]);

@@ -345,8 +345,18 @@ impl Observer {
             detail: format!("{count} of {class}"),
         }));
         let leaked = [
-            (Rule::LeakedBlock, "blocks", strays.blocks, self.strays.blocks),
-            (Rule::LeakedObject, "dispatch data", strays.data, self.strays.data),
+            (
+                Rule::LeakedBlock,
+                "blocks",
+                strays.blocks,
+                self.strays.blocks,
+            ),
+            (
+                Rule::LeakedObject,
+                "dispatch data",
+                strays.data,
+                self.strays.data,
+            ),
         ];
         let leaked = leaked.into_iter().filter(|it| it.2 > it.3);
         all.extend(leaked.map(|(rule, what, now, before)| Violation {

@@ -163,6 +163,34 @@ fn an_event_orders_queues() {
     assert!(queues(false) < SEEDS);
 }
 
+/// Two command buffers of one queue, each with a signal of an event of its own, and whether the second's came before the first's in any seed.
+#[test]
+fn a_signal_waits_for_its_own_command_buffer_alone() {
+    let overtaken = std::cell::Cell::new(0);
+    let all = right(1, |gpu, bump, [x, y, z]| {
+        let events = [(); 2].map(|()| gpu.device.newSharedEvent().expect("an event"));
+        let both = [(y, 8), (z, 1)].map(|(to, times)| {
+            let commands = gpu.queue.commandBuffer().expect("a command buffer");
+            for _ in 0..times {
+                let encoder = commands.computeCommandEncoder().expect("an encoder");
+                bump.encode(&encoder, &[x, to], &[], WORDS / 32);
+                encoder.endEncoding();
+            }
+            let event = &events[usize::from(times == 1)];
+            commands.encodeSignalEvent_value(objc2::runtime::ProtocolObject::from_ref(&**event), 1);
+            commands.commit();
+            commands
+        });
+        assert!(events[1].waitUntilSignaledValue_timeoutMS(1, 10_000));
+        overtaken.set(overtaken.get() + 1 - events[0].signaledValue());
+        for commands in both {
+            commands.waitUntilCompleted();
+        }
+    });
+    assert_eq!(all, SEEDS);
+    assert!(overtaken.get() > 0);
+}
+
 /// A copy of y to z behind a kernel that writes y.
 fn blit(fence: bool) -> u64 {
     right(1, |gpu, bump, [x, y, z]| {

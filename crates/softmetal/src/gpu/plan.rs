@@ -54,12 +54,7 @@ pub(crate) struct Before<'a> {
 }
 
 /// Makes a plan.
-pub(crate) fn plan(
-    queue: u64,
-    base: u64,
-    segments: Vec<Segment>,
-    before: &mut Before<'_>,
-) -> Plan {
+pub(crate) fn plan(queue: u64, base: u64, segments: Vec<Segment>, before: &mut Before<'_>) -> Plan {
     let mut plan = Plan {
         base,
         steps: Vec::new(),
@@ -101,13 +96,7 @@ impl Plan {
     }
 
     /// An entry that waits for what the whole encoder waits for, its commands, and an exit that comes after them.
-    fn encoder(
-        &mut self,
-        queue: u64,
-        encoder: Encoder,
-        gate: &[u64],
-        before: &mut Before<'_>,
-    ) {
+    fn encoder(&mut self, queue: u64, encoder: Encoder, gate: &[u64], before: &mut Before<'_>) {
         let world = before.world;
         let mut after = gate.to_vec();
         for (fence, it, _) in &encoder.fences {
@@ -136,7 +125,12 @@ impl Plan {
                 (_, FenceUse::Update) => {}
             }
         }
-        after.extend(encoder.tracked.iter().filter_map(|id| before.tracked.get(id)));
+        after.extend(
+            encoder
+                .tracked
+                .iter()
+                .filter_map(|id| before.tracked.get(id)),
+        );
         let entry = self.push(Kind::Join, after);
         let index = self.encoders.len();
         self.encoders.push(encoder.label);

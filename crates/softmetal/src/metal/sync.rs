@@ -77,14 +77,7 @@ define_class!(
 
         #[unsafe(method(setSignaledValue:))]
         fn set_value_(&self, value: u64) {
-            let it = self.ivars();
-            let now = it.event.value();
-            it.device
-                .world()
-                .require(value >= now, Rule::EventValue, || {
-                    format!("the host sets {value} where {now} was")
-                });
-            it.event.set(value);
+            self.ivars().event.set(value);
         }
 
         #[unsafe(method(waitUntilSignaledValue:timeoutMS:))]
