@@ -148,8 +148,8 @@ pub(super) const MISTAKES: &[Mistake] = &[
         find: "} else if status != MTLCommandBufferStatus::Completed {",
         replacement: "} else if self.event.signaledValue() < flight.value {",
         target: "faults",
-        test: "what_rests_on_a_failure_is_not_seen_complete_before_it",
-        symptom: Symptom::Rule("ReleasedWhilePending"),
+        test: "a_ticket_is_complete_when_the_status_says_so",
+        symptom: Symptom::Says("no failure: Ok"),
     },
     Mistake {
         name: "waits-not-looked-at",

@@ -87,6 +87,7 @@ impl State {
             Fault::Fails(it) => Some(planned(it, &plan, world)),
             _ => None,
         });
+        let lag = lag(world, fault.is_some());
         self.queues.entry(queue).or_default().push_back(Run {
             id: base,
             plan,
@@ -95,7 +96,7 @@ impl State {
             fault,
             hangs: hangs.is_some(),
             failed: None,
-            lag: lag(world),
+            lag,
             open: 0,
             done: submission.done,
         });
@@ -220,10 +221,11 @@ impl State {
     }
 }
 
-/// Most often the status follows at once.
-fn lag(world: &World) -> Duration {
+/// How long the status lags behind the events. Most often it follows at once, unless it is to say that the command buffer failed.
+fn lag(world: &World, fails: bool) -> Duration {
     let us = match world.below(4) {
         0 => world.below(world.setup.delay_us_max + 1),
+        _ if fails => world.below(world.setup.delay_us_max + 1),
         _ => 0,
     };
     Duration::from_micros(us)
