@@ -132,11 +132,13 @@ impl State {
         while again {
             again = false;
             for (queue, runs) in &mut self.queues {
+                let mut first = true;
                 for run in runs.iter_mut() {
                     if !run.start(&mut self.unfinished) {
                         break;
                     }
-                    again |= run.settle(&mut self.unfinished);
+                    again |= run.settle(&mut self.unfinished, first);
+                    first = first && run.is_done();
                 }
                 while runs.front().is_some_and(Run::is_done) {
                     let Some(run) = runs.pop_front() else { break };
@@ -284,8 +286,8 @@ impl Run {
         true
     }
 
-    /// Passes what takes no time. True if anything was passed.
-    fn settle(&mut self, unfinished: &mut HashSet<u64>) -> bool {
+    /// Passes what takes no time. True if anything was passed. `first`: every earlier command buffer of the queue is done.
+    fn settle(&mut self, unfinished: &mut HashSet<u64>, first: bool) -> bool {
         let mut any = false;
         for at in self.window() {
             let step = &self.plan.steps[at];
@@ -294,7 +296,9 @@ impl Run {
             }
             let over = match &step.kind {
                 Kind::Work { .. } => false,
-                Kind::Join | Kind::Signal(..) => true,
+                Kind::Join => true,
+                // What failed and signals all the same has passed over its waits. Its signal in its turn leaves those before it their effect.
+                Kind::Signal(..) => self.failed.is_none() || first,
                 Kind::Wait(event, value) => event.value() >= *value,
             };
             if over {
