@@ -1,4 +1,4 @@
-//! Every chore of the project has one door: `cargo xtask demo | test | lint | bench`.
+//! Every chore of the project has one door: `cargo xtask demo | test | lint | metal | bench`.
 //!
 //! Progress goes to standard error; what was asked for goes to standard output. Exit status: 0 done, 1 failed, 2 wrong
 //! usage.
@@ -7,8 +7,10 @@
 mod bench;
 mod demo;
 mod lint;
+mod metal;
 mod model;
 mod parts;
+mod planted;
 mod shell;
 mod system;
 mod terminal;
@@ -45,6 +47,8 @@ enum Chore {
     Test(test::Options),
     /// Check format, lints, documentation, dependencies and the project's own rules
     Lint(lint::Options),
+    /// Run the Metal backend on software classes
+    Metal(metal::Options),
     /// Build for speed and run `tidegate bench`
     Bench(bench::Options),
 }
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         Chore::Demo(options) => demo::run(&options),
         Chore::Test(options) => test::run(&options),
         Chore::Lint(options) => lint::run(&options),
+        Chore::Metal(options) => metal::run(&options),
         Chore::Bench(options) => bench::run(&options),
     };
     match outcome {

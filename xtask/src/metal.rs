@@ -1,14 +1,15 @@
 //! `cargo xtask metal`: the Metal backend on Metal's classes in software, which run on Linux. Nothing here needs a Mac, and nothing here is one.
 
+use std::env;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 
 use crate::parts::{self, Count, Part};
 use crate::system::{self, Need};
 use crate::test::{self, Run};
-use crate::{shell, terminal, totals};
+use crate::{planted, shell, terminal, totals};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -52,6 +53,12 @@ const PARTS: &[Part<Run>] = &[
         prepares: false,
         run: suites,
     },
+    Part {
+        name: "planted",
+        about: "every mistake planted in the backend is caught, for the right reason",
+        prepares: false,
+        run: planted_mistakes,
+    },
 ];
 
 /// Each package, and which of its tests run on Metal, as nextest and as cargo test select them. An empty selection is all of them.
@@ -78,17 +85,31 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
 
 /// All of it, as one part of `cargo xtask test`, which has prepared the model and a Vulkan device.
 pub(crate) fn part(run: &mut Run) -> Result<Count> {
-    let ready = clang_ready(run)?;
+    clang_ready(run)?;
     let mut count = suites(run)?;
-    count.remark = ready.remark;
+    if run.filter.is_none() {
+        count.add(&planted_mistakes(run)?);
+    }
     Ok(count)
+}
+
+fn planted_mistakes(run: &mut Run) -> Result<Count> {
+    planted::run(run.filter.as_deref())
 }
 
 fn clang_ready(_: &mut Run) -> Result<Count> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         bail!("Metal in software runs on Linux on x86_64");
     }
-    system::ensure_program("clang-19", Need::Clang).map(Count::remark)
+    let clang = env::var("TIDEGATE_SOFTMETAL_CLANG").unwrap_or_else(|_| "clang-19".to_owned());
+    if !shell::answers(&clang, &["--version"]) {
+        system::install(&[Need::Clang])?;
+        ensure!(
+            shell::answers(&clang, &["--version"]),
+            "the package is installed, and there is still no {clang}"
+        );
+    }
+    Ok(Count::remark(clang))
 }
 
 /// A command of a build in which Metal's classes are software.

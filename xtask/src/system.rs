@@ -17,6 +17,8 @@ pub(crate) enum Need {
     ValidationLayer,
     /// Python 3 with pip, which fetches the demo's model.
     Pip,
+    /// Clang 19, which compiles kernels for the software Metal classes.
+    Clang,
 }
 
 impl Need {
@@ -25,6 +27,7 @@ impl Need {
             Self::VulkanDriver => "a Vulkan loader and Mesa's software driver",
             Self::ValidationLayer => "Vulkan's validation layer",
             Self::Pip => "Python 3 with pip",
+            Self::Clang => "Clang 19",
         }
     }
 }
@@ -80,6 +83,8 @@ impl Family {
 
     fn packages(self, need: Need) -> &'static [&'static str] {
         match (self, need) {
+            (Self::Apt | Self::Apk, Need::Clang) => &["clang-19"],
+            (Self::Dnf | Self::Pacman | Self::Zypper, Need::Clang) => &["clang"],
             (Self::Apt, Need::VulkanDriver) => &["mesa-vulkan-drivers", "libvulkan1"],
             (Self::Apt | Self::Zypper, Need::ValidationLayer) => &["vulkan-validationlayers"],
             (Self::Apt | Self::Dnf | Self::Zypper, Need::Pip) => &["python3", "python3-pip"],
@@ -108,6 +113,9 @@ impl Family {
             Self::Apk => format!("run: sudo apk add {packages}"),
             Self::MacOs if need == Need::Pip => {
                 "install Python 3 from python.org, or run: brew install python".to_owned()
+            }
+            Self::MacOs | Self::Windows if need == Need::Clang => {
+                "the software Metal classes run on Linux only".to_owned()
             }
             Self::MacOs => {
                 "macOS has Vulkan through MoltenVK only; run: brew install molten-vk vulkan-loader \
@@ -253,7 +261,12 @@ mod tests {
             Family::Unknown,
         ];
         for family in families {
-            for need in [Need::VulkanDriver, Need::ValidationLayer, Need::Pip] {
+            for need in [
+                Need::VulkanDriver,
+                Need::ValidationLayer,
+                Need::Pip,
+                Need::Clang,
+            ] {
                 assert_eq!(
                     family.packages(need).is_empty(),
                     family == Family::Unknown,
