@@ -1,9 +1,10 @@
-//! Every chore of the project has one door: `cargo xtask demo | test | lint | bench`.
+//! Every chore of the project has one door: `cargo xtask demo | test | lint | apple | bench`.
 //!
 //! Progress goes to standard error; what was asked for goes to standard output. Exit status: 0 done, 1 failed, 2 wrong
 //! usage.
 #![forbid(unsafe_code)]
 
+mod apple;
 mod bench;
 mod demo;
 mod lint;
@@ -31,6 +32,7 @@ use clap::{Parser, Subcommand};
   cargo xtask demo                      generate text with a real model
   cargo xtask test --filter hazards     the tests whose names contain `hazards`
   cargo xtask lint --part tidy          one check only
+  cargo xtask apple                     compile for Apple's systems, without a Mac
   cargo xtask bench --dispatches 1000   time a chain of dependent dispatches")]
 struct Options {
     #[command(subcommand)]
@@ -45,6 +47,8 @@ enum Chore {
     Test(test::Options),
     /// Check format, lints, documentation, dependencies and the project's own rules
     Lint(lint::Options),
+    /// Compile every crate for macOS and iOS, and link for macOS
+    Apple(apple::Options),
     /// Build for speed and run `tidegate bench`
     Bench(bench::Options),
 }
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         Chore::Demo(options) => demo::run(&options),
         Chore::Test(options) => test::run(&options),
         Chore::Lint(options) => lint::run(&options),
+        Chore::Apple(options) => apple::run(&options),
         Chore::Bench(options) => bench::run(&options),
     };
     match outcome {
