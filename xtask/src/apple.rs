@@ -139,10 +139,8 @@ fn darwin(run: &mut Run) -> Result<Count> {
     if !program.is_signed {
         bail!("{} has no signature", path.display());
     }
-    let wants_metal = tree::crates_of("tidegate-cli", DARWIN)?.contains("tidegate-metal");
-    let loads_metal = program.libraries.iter().any(|name| leaf(name) == "Metal");
-    if wants_metal != loads_metal {
-        bail!("the program has tidegate-metal: {wants_metal}, and loads Metal: {loads_metal}");
+    if !program.libraries.iter().any(|name| leaf(name) == "Metal") {
+        bail!("{} does not load Metal", path.display());
     }
     if toolchain.has_own_lists() {
         let unknown = unknown(&program.unbound);
@@ -155,14 +153,9 @@ fn darwin(run: &mut Run) -> Result<Count> {
     }
     let libraries: Vec<_> = program.libraries.iter().map(|name| leaf(name)).collect();
     Ok(Count::remark(format!(
-        "Mach-O executable for arm64, {}, loads {}{}",
+        "Mach-O executable for arm64, {}, loads {}",
         terminal::megabytes(bytes.len() as u64),
-        libraries.join(", "),
-        if wants_metal {
-            ""
-        } else {
-            "; tidegate-metal is NOT in it"
-        }
+        libraries.join(", ")
     )))
 }
 

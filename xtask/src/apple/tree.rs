@@ -6,21 +6,12 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::shell;
 
-/// The crates that the workspace's own, but for this one, are made of on `target`, build scripts included if `edges` says so.
+/// The crates that our own, but for this one, are made of on `target`. `edges` says which kinds of dependency count.
 pub(super) fn crates(target: &str, edges: &str) -> Result<BTreeSet<String>> {
-    list(&["--workspace", "--exclude", "xtask"], target, edges)
-}
-
-/// The crates that one package is made of.
-pub(super) fn crates_of(package: &str, target: &str) -> Result<BTreeSet<String>> {
-    list(&["--package", package], target, "normal")
-}
-
-fn list(packages: &[&str], target: &str, edges: &str) -> Result<BTreeSet<String>> {
     let mut command = shell::cargo(["tree", "--target", target, "--edges", edges]);
     command
         .args(["--prefix", "none", "--format", "{p}"])
-        .args(packages)
+        .args(super::CRATES)
         .stderr(std::process::Stdio::inherit());
     let output = command.output().context("cargo tree did not start")?;
     shell::finished(&command, output.status)?;
