@@ -66,7 +66,7 @@ impl Toolchain {
     pub(super) fn cargo(&self, subcommand: &str, target: &str) -> Result<Command> {
         let mut command = shell::cargo([subcommand, "--target", target, "--target-dir"]);
         command.arg(super::folder()?);
-        // A profile of its own: dev's optimised crates would take a minute, and nothing runs here.
+        // A profile of its own: dev's optimised crates would take a minute, and nothing runs here. Debian has no tool to strip with.
         command.args([
             "--profile",
             super::PROFILE,
@@ -76,6 +76,8 @@ impl Toolchain {
             "profile.apple.opt-level=0",
             "--config",
             "profile.apple.debug=false",
+            "--config",
+            "profile.apple.strip=false",
         ]);
         let mut flags = vec!["-Dwarnings"];
         if let Some(rustc) = &self.from_source {
