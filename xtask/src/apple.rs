@@ -172,7 +172,7 @@ fn leaf(library: &str) -> &str {
 /// The names that only a framework or the Objective-C runtime can have. Our lists of those are complete; of the C library's there is none, so any other name passes.
 fn unknown(unbound: &[String]) -> Vec<&str> {
     let prefixes = [
-        "_MTL", "_NS", "_CG", "_CF", "_OBJC_", "_objc_", "_class_", "_sel_",
+        "_MTL", "_NS", "_CG", "_CF", "_OBJC_", "_objc_", "_class_", "_object_", "_sel_",
     ];
     let is_apple = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
     unbound
