@@ -97,8 +97,13 @@ fn planted_mistakes(run: &mut Run) -> Result<Count> {
     planted::run(run.filter.as_deref())
 }
 
+/// Whether the software classes run on this system.
+pub(crate) fn is_here() -> bool {
+    cfg!(all(target_os = "linux", target_arch = "x86_64"))
+}
+
 fn clang_ready(_: &mut Run) -> Result<Count> {
-    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+    if !is_here() {
         bail!("Metal in software runs on Linux on x86_64");
     }
     let clang = env::var("TIDEGATE_SOFTMETAL_CLANG").unwrap_or_else(|_| "clang-19".to_owned());

@@ -15,6 +15,8 @@ pub(crate) enum Need {
     VulkanDriver,
     /// Vulkan's validation layer, on in every test.
     ValidationLayer,
+    /// A Rust compiler with the source of its library, which can so be compiled for another system.
+    LibrarySource,
     /// Python 3 with pip, which fetches the demo's model.
     Pip,
     /// Clang 19, which compiles kernels for the software Metal classes.
@@ -26,6 +28,7 @@ impl Need {
         match self {
             Self::VulkanDriver => "a Vulkan loader and Mesa's software driver",
             Self::ValidationLayer => "Vulkan's validation layer",
+            Self::LibrarySource => "a Rust compiler with the source of its library",
             Self::Pip => "Python 3 with pip",
             Self::Clang => "Clang 19",
         }
@@ -87,6 +90,10 @@ impl Family {
             (Self::Dnf | Self::Pacman | Self::Zypper, Need::Clang) => &["clang"],
             (Self::Apt, Need::VulkanDriver) => &["mesa-vulkan-drivers", "libvulkan1"],
             (Self::Apt | Self::Zypper, Need::ValidationLayer) => &["vulkan-validationlayers"],
+            // The compiler that Debian keeps new for its browsers.
+            (Self::Apt, Need::LibrarySource) => &["rustc-web", "rust-web-src"],
+            // Elsewhere rustup is asked: see `advice`.
+            (_, Need::LibrarySource) => &[],
             (Self::Apt | Self::Dnf | Self::Zypper, Need::Pip) => &["python3", "python3-pip"],
             (Self::Dnf, Need::VulkanDriver) => &["mesa-vulkan-drivers", "vulkan-loader"],
             (Self::Pacman, Need::VulkanDriver) => &["vulkan-swrast", "vulkan-icd-loader"],
@@ -107,6 +114,9 @@ impl Family {
         let by_hand = need.described();
         match self {
             Self::Apt => format!("run: sudo apt-get update && sudo apt-get install -y {packages}"),
+            _ if need == Need::LibrarySource => {
+                "run: rustup target add aarch64-apple-darwin aarch64-apple-ios".to_owned()
+            }
             Self::Dnf => format!("run: sudo dnf install -y {packages}"),
             Self::Pacman => format!("run: sudo pacman -S --needed {packages}"),
             Self::Zypper => format!("run: sudo zypper install -y {packages}"),
@@ -277,6 +287,12 @@ mod tests {
                     "{family:?} {need:?}"
                 );
             }
+        }
+        for family in families {
+            let names_rustup = family
+                .advice(Need::LibrarySource)
+                .contains("rustup target add");
+            assert_eq!(names_rustup, family != Family::Apt, "{family:?}");
         }
         let command =
             "run: sudo apt-get update && sudo apt-get install -y mesa-vulkan-drivers libvulkan1";

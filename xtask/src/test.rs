@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::parts::{self, Count, Part};
-use crate::{model, shell, terminal, totals, vulkan};
+use crate::{apple, metal, model, shell, terminal, totals, vulkan};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -55,6 +55,18 @@ const PARTS: &[Part<Run>] = &[
         about: "every example program runs",
         prepares: false,
         run: examples,
+    },
+    Part {
+        name: "metal",
+        about: "the Metal backend on Metal's classes in software, as `cargo xtask metal` does it",
+        prepares: false,
+        run: metal,
+    },
+    Part {
+        name: "apple",
+        about: "every crate compiles for Apple's systems, as `cargo xtask apple` does it",
+        prepares: false,
+        run: apple,
     },
 ];
 
@@ -218,4 +230,21 @@ fn examples(run: &mut Run) -> Result<Count> {
         }
     }
     Ok(count)
+}
+
+/// Elsewhere than on Linux there is no Metal in software: on a Mac the ordinary suites run on Metal itself.
+fn metal(run: &mut Run) -> Result<Count> {
+    if metal::is_here() {
+        metal::part(run)
+    } else {
+        Ok(Count::remark("not run: it takes Linux on x86_64"))
+    }
+}
+
+/// A filter asks for tests, and these are none.
+fn apple(run: &mut Run) -> Result<Count> {
+    if run.filter.is_some() {
+        return Ok(Count::remark("not run: there is a filter"));
+    }
+    apple::run_as_part()
 }
