@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn names_are_first_words_once() {
-        let tree = "tidegate-metal v0.1.0 (/home/a b/crates/metal)\nobjc2 v0.6.5\n\nobjc2 v0.6.5 (*)\nthiserror-impl v2.0.1 (proc-macro)\n";
+        let tree = "tidegate-metal v0.1.0 (/a b/crates/metal)\nobjc2 v0.6.5\n\nobjc2 v0.6.5 (*)\nthiserror-impl v2.0.1 (proc-macro)\n";
         let found: Vec<_> = names(tree).into_iter().collect();
         assert_eq!(found, ["objc2", "thiserror-impl", "tidegate-metal"]);
     }
