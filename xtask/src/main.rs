@@ -1,14 +1,17 @@
-//! Every chore of the project has one door: `cargo xtask demo | test | lint | bench`.
+//! Every chore of the project has one door: `cargo xtask demo | test | lint | metal | apple | bench`.
 //!
 //! Progress goes to standard error; what was asked for goes to standard output. Exit status: 0 done, 1 failed, 2 wrong
 //! usage.
 #![forbid(unsafe_code)]
 
+mod apple;
 mod bench;
 mod demo;
 mod lint;
+mod metal;
 mod model;
 mod parts;
+mod planted;
 mod shell;
 mod system;
 mod terminal;
@@ -31,6 +34,8 @@ use clap::{Parser, Subcommand};
   cargo xtask demo                      generate text with a real model
   cargo xtask test --filter hazards     the tests whose names contain `hazards`
   cargo xtask lint --part tidy          one check only
+  cargo xtask metal                     run the Metal backend, in software
+  cargo xtask apple                     compile for Apple's systems, without a Mac
   cargo xtask bench --dispatches 1000   time a chain of dependent dispatches")]
 struct Options {
     #[command(subcommand)]
@@ -45,6 +50,10 @@ enum Chore {
     Test(test::Options),
     /// Check format, lints, documentation, dependencies and the project's own rules
     Lint(lint::Options),
+    /// Run the Metal backend on software classes
+    Metal(metal::Options),
+    /// Compile every crate for macOS and iOS, and link for macOS
+    Apple(apple::Options),
     /// Build for speed and run `tidegate bench`
     Bench(bench::Options),
 }
@@ -55,6 +64,8 @@ fn main() -> ExitCode {
         Chore::Demo(options) => demo::run(&options),
         Chore::Test(options) => test::run(&options),
         Chore::Lint(options) => lint::run(&options),
+        Chore::Metal(options) => metal::run(&options),
+        Chore::Apple(options) => apple::run(&options),
         Chore::Bench(options) => bench::run(&options),
     };
     match outcome {

@@ -15,8 +15,12 @@ pub(crate) enum Need {
     VulkanDriver,
     /// Vulkan's validation layer, on in every test.
     ValidationLayer,
+    /// A Rust compiler with the source of its library, which can so be compiled for another system.
+    LibrarySource,
     /// Python 3 with pip, which fetches the demo's model.
     Pip,
+    /// Clang 19, which compiles kernels for the software Metal classes.
+    Clang,
 }
 
 impl Need {
@@ -24,7 +28,9 @@ impl Need {
         match self {
             Self::VulkanDriver => "a Vulkan loader and Mesa's software driver",
             Self::ValidationLayer => "Vulkan's validation layer",
+            Self::LibrarySource => "a Rust compiler with the source of its library",
             Self::Pip => "Python 3 with pip",
+            Self::Clang => "Clang 19",
         }
     }
 }
@@ -80,8 +86,14 @@ impl Family {
 
     fn packages(self, need: Need) -> &'static [&'static str] {
         match (self, need) {
+            (Self::Apt | Self::Apk, Need::Clang) => &["clang-19"],
+            (Self::Dnf | Self::Pacman | Self::Zypper, Need::Clang) => &["clang"],
             (Self::Apt, Need::VulkanDriver) => &["mesa-vulkan-drivers", "libvulkan1"],
             (Self::Apt | Self::Zypper, Need::ValidationLayer) => &["vulkan-validationlayers"],
+            // The compiler that Debian keeps new for its browsers.
+            (Self::Apt, Need::LibrarySource) => &["rustc-web", "rust-web-src"],
+            // Elsewhere rustup is asked: see `advice`.
+            (_, Need::LibrarySource) => &[],
             (Self::Apt | Self::Dnf | Self::Zypper, Need::Pip) => &["python3", "python3-pip"],
             (Self::Dnf, Need::VulkanDriver) => &["mesa-vulkan-drivers", "vulkan-loader"],
             (Self::Pacman, Need::VulkanDriver) => &["vulkan-swrast", "vulkan-icd-loader"],
@@ -102,12 +114,18 @@ impl Family {
         let by_hand = need.described();
         match self {
             Self::Apt => format!("run: sudo apt-get update && sudo apt-get install -y {packages}"),
+            _ if need == Need::LibrarySource => {
+                "run: rustup target add aarch64-apple-darwin aarch64-apple-ios".to_owned()
+            }
             Self::Dnf => format!("run: sudo dnf install -y {packages}"),
             Self::Pacman => format!("run: sudo pacman -S --needed {packages}"),
             Self::Zypper => format!("run: sudo zypper install -y {packages}"),
             Self::Apk => format!("run: sudo apk add {packages}"),
             Self::MacOs if need == Need::Pip => {
                 "install Python 3 from python.org, or run: brew install python".to_owned()
+            }
+            Self::MacOs | Self::Windows if need == Need::Clang => {
+                "the software Metal classes run on Linux only".to_owned()
             }
             Self::MacOs => {
                 "macOS has Vulkan through MoltenVK only; run: brew install molten-vk vulkan-loader \
@@ -253,7 +271,12 @@ mod tests {
             Family::Unknown,
         ];
         for family in families {
-            for need in [Need::VulkanDriver, Need::ValidationLayer, Need::Pip] {
+            for need in [
+                Need::VulkanDriver,
+                Need::ValidationLayer,
+                Need::Pip,
+                Need::Clang,
+            ] {
                 assert_eq!(
                     family.packages(need).is_empty(),
                     family == Family::Unknown,
@@ -264,6 +287,12 @@ mod tests {
                     "{family:?} {need:?}"
                 );
             }
+        }
+        for family in families {
+            let names_rustup = family
+                .advice(Need::LibrarySource)
+                .contains("rustup target add");
+            assert_eq!(names_rustup, family != Family::Apt, "{family:?}");
         }
         let command =
             "run: sudo apt-get update && sudo apt-get install -y mesa-vulkan-drivers libvulkan1";

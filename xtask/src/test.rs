@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::parts::{self, Count, Part};
-use crate::{model, shell, terminal, totals, vulkan};
+use crate::{apple, metal, model, shell, terminal, totals, vulkan};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -56,12 +56,24 @@ const PARTS: &[Part<Run>] = &[
         prepares: false,
         run: examples,
     },
+    Part {
+        name: "metal",
+        about: "the Metal backend on Metal's classes in software, as `cargo xtask metal` does it",
+        prepares: false,
+        run: metal,
+    },
+    Part {
+        name: "apple",
+        about: "every crate compiles for Apple's systems, as `cargo xtask apple` does it",
+        prepares: false,
+        run: apple,
+    },
 ];
 
 /// What the parts share.
-struct Run {
-    filter: Option<String>,
-    model: Option<PathBuf>,
+pub(crate) struct Run {
+    pub(crate) filter: Option<String>,
+    pub(crate) model: Option<PathBuf>,
 }
 
 pub(crate) fn run(options: &Options) -> Result<bool> {
@@ -79,7 +91,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     Ok(summary.good && !ran_none)
 }
 
-fn vulkan_ready(_: &mut Run) -> Result<Count> {
+pub(crate) fn vulkan_ready(_: &mut Run) -> Result<Count> {
     let tidegate = shell::build_tidegate("dev")?;
     let devices = match vulkan::devices(&tidegate) {
         Ok(found) => {
@@ -104,7 +116,7 @@ fn vulkan_ready(_: &mut Run) -> Result<Count> {
     Ok(Count::remark(format!("{devices}; {layer}")))
 }
 
-fn model_ready(run: &mut Run) -> Result<Count> {
+pub(crate) fn model_ready(run: &mut Run) -> Result<Count> {
     let path = model::ensure()?;
     let remark = path.display().to_string();
     run.model = Some(path);
@@ -112,7 +124,7 @@ fn model_ready(run: &mut Run) -> Result<Count> {
 }
 
 /// The environment that every test may count on.
-fn prepared(mut command: Command, run: &Run) -> Command {
+pub(crate) fn prepared(mut command: Command, run: &Run) -> Command {
     // Lavapipe then works on the calling thread: steadier, and faster for small kernels.
     command.env("LP_NUM_THREADS", "0");
     if let Some(model) = &run.model {
@@ -162,7 +174,7 @@ fn doctests(run: &mut Run) -> Result<Count> {
 }
 
 /// Runs a test runner and reads its totals. A run that fails without a failed test did not build, or died.
-fn counted(command: &mut Command, reader: totals::Reader) -> Result<Count> {
+pub(crate) fn counted(command: &mut Command, reader: totals::Reader) -> Result<Count> {
     let count = Mutex::new(Count::default());
     let status = shell::run_watched(command, &|line| {
         if let (Some(found), Ok(mut count)) = (reader(line), count.lock()) {
@@ -218,4 +230,21 @@ fn examples(run: &mut Run) -> Result<Count> {
         }
     }
     Ok(count)
+}
+
+/// Elsewhere than on Linux there is no Metal in software: on a Mac the ordinary suites run on Metal itself.
+fn metal(run: &mut Run) -> Result<Count> {
+    if metal::is_here() {
+        metal::part(run)
+    } else {
+        Ok(Count::remark("not run: it takes Linux on x86_64"))
+    }
+}
+
+/// A filter asks for tests, and these are none.
+fn apple(run: &mut Run) -> Result<Count> {
+    if run.filter.is_some() {
+        return Ok(Count::remark("not run: there is a filter"));
+    }
+    apple::run_as_part()
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
-use tidegate::{Policy, QueueFamily};
+use tidegate::{Backend, Policy, QueueFamily};
 use tidegate_llm::sampler::{Sampler, SamplerOptions};
 
 /// CUDA's way of working on the GPUs that have no CUDA: devices, text from a language model, benchmarks
@@ -34,6 +34,9 @@ pub(crate) struct Common {
     /// Compile every kernel anew, and keep none in the user's cache folder
     #[arg(long, global = true)]
     pub(crate) no_cache: bool,
+    /// Which backend's devices to look at [default: all, the system's own first]
+    #[arg(long, global = true, value_enum, value_name = "B")]
+    pub(crate) backend: Option<BackendName>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -138,7 +141,7 @@ pub(crate) struct Bench {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
-    /// A chain of dependent launches under each policy, and as hand-written Vulkan
+    /// A chain of dependent launches under each policy and, on a Vulkan device, as hand-written Vulkan
     Chain(ChainOptions),
 }
 
@@ -209,6 +212,25 @@ impl PolicyName {
             Self::Adaptive => Policy::Adaptive,
             Self::UntilSync => Policy::UntilSync,
             Self::EveryDispatch => Policy::EveryDispatch,
+        }
+    }
+}
+
+/// [`Backend`], as users name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BackendName {
+    /// Apple's own
+    Metal,
+    /// Everyone else's
+    Vulkan,
+}
+
+impl BackendName {
+    /// What it stands for.
+    pub(crate) fn backend(self) -> Backend {
+        match self {
+            Self::Metal => Backend::Metal,
+            Self::Vulkan => Backend::Vulkan,
         }
     }
 }
@@ -297,6 +319,10 @@ mod tests {
         for family in FamilyName::value_variants() {
             let value = family.to_possible_value().unwrap();
             assert_eq!(value.get_name(), family.name());
+        }
+        for backend in BackendName::value_variants() {
+            let value = backend.to_possible_value().unwrap();
+            assert_eq!(value.get_name(), backend.backend().to_string());
         }
     }
 }

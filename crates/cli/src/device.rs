@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use tidegate::{Device, DeviceInfo, Options, QueueFamily};
+use tidegate::{Backend, Device, DeviceInfo, Options, QueueFamily};
 use tidegate_vulkan::{OpenError, Select};
 
 use crate::cli::Common;
@@ -15,6 +15,9 @@ pub(crate) struct Choice {
     /// None leaves it to the library, which takes the best.
     index: Option<u32>,
     cache_folder: Option<PathBuf>,
+    backend: Option<Backend>,
+    /// For what goes past the library; None if the device is not Vulkan's.
+    vulkan: Option<Select>,
 }
 
 impl Choice {
@@ -22,14 +25,15 @@ impl Choice {
     pub(crate) fn open(&self, family: QueueFamily) -> Result<Device, Failure> {
         let mut options = Options::default();
         options.device = self.index.map(|it| it.to_string());
+        options.backend = self.backend;
         options.queue_family = family;
         options.cache_folder.clone_from(&self.cache_folder);
         Ok(Device::open(&options)?)
     }
 
-    /// The same, for what goes past the library.
-    pub(crate) fn select(&self) -> Select {
-        self.index.map_or(Select::Best, Select::Index)
+    /// The same among Vulkan's devices, if it is one.
+    pub(crate) fn vulkan(&self) -> Option<&Select> {
+        self.vulkan.as_ref()
     }
 }
 
@@ -49,26 +53,40 @@ pub(crate) fn choose(common: &Common) -> Result<Choice, Failure> {
         true => None,
         false => cache_folder(|name| std::env::var_os(name)),
     };
-    let Some(wanted) = common.device.as_deref() else {
+    let backend = common.backend.map(crate::cli::BackendName::backend);
+    let backends: Vec<&str> = devices.iter().map(|it| it.capabilities.backend).collect();
+    let Some(wanted) = &common.device else {
+        // The library takes the first backend that has a device.
+        let first = backends.first().copied().unwrap_or_default();
+        let is_vulkan = backend.map_or(first == "vulkan", |it| it == Backend::Vulkan);
         return Ok(Choice {
             index: None,
             cache_folder,
+            backend,
+            vulkan: is_vulkan.then_some(Select::Best),
         });
     };
     let names: Vec<&str> = devices
         .iter()
         .map(|it| it.capabilities.name.as_str())
         .collect();
-    let index = find(&names, wanted)?;
+    let index = find(&names, wanted, |it| {
+        backend.is_none_or(|backend| backend.to_string() == backends[it])
+    })?;
     if let Some(reason) = &devices[index].refusal {
         let name = names[index];
         return Err(Failure::Failed(format!(
             "device {index} ({name}) cannot be used: {reason}"
         )));
     }
+    let number = |it: usize| u32::try_from(it).ok();
+    let before = backends[..index].iter().filter(|it| **it == "vulkan");
+    let place = number(before.count()).filter(|_| backends[index] == "vulkan");
     Ok(Choice {
-        index: u32::try_from(index).ok(),
+        index: number(index),
         cache_folder,
+        backend,
+        vulkan: place.map(Select::Index),
     })
 }
 
@@ -91,24 +109,27 @@ fn cache_folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> 
 
 /// A device by its number or, where the text is no number, by part of its name in any case of letters: as [`Device::open`] has it. Only this place looks at names, what
 /// comes after goes by the number.
-pub(crate) fn find(names: &[&str], wanted: &str) -> Result<usize, Failure> {
+pub(crate) fn find(
+    names: &[&str],
+    wanted: &str,
+    is_allowed: impl Fn(usize) -> bool,
+) -> Result<usize, Failure> {
     let wanted = wanted.trim();
     if wanted.is_empty() {
         return Err(Failure::usage("--device is empty; give a number or a name"));
     }
     let found = match wanted.parse::<u32>() {
-        Ok(index) => Some(index as usize).filter(|it| *it < names.len()),
+        Ok(index) => Some(index as usize).filter(|it| *it < names.len() && is_allowed(*it)),
         Err(_) => {
             let part = wanted.to_lowercase();
-            names
-                .iter()
-                .position(|it| it.to_lowercase().contains(&part))
+            (0..names.len()).find(|it| is_allowed(*it) && names[*it].to_lowercase().contains(&part))
         }
     };
     found.ok_or_else(|| {
         let known: Vec<String> = names
             .iter()
             .enumerate()
+            .filter(|(index, _)| is_allowed(*index))
             .map(|(index, name)| format!("{index} ({name})"))
             .collect();
         let known = known.join(", ");
@@ -154,17 +175,26 @@ mod tests {
             ("LLVM", 1),
             ("rtx", 0),
         ] {
-            assert_eq!(find(&names, wanted).unwrap(), index, "{wanted}");
+            assert_eq!(find(&names, wanted, |_| true).unwrap(), index, "{wanted}");
         }
         // 15 and 4090 are numbers, although they are in the names too: nobody gets another device than asked for.
         for wanted in ["2", "15", "4090", "", "-1", "amd"] {
             assert!(
-                matches!(find(&names, wanted), Err(Failure::Usage(_))),
+                matches!(find(&names, wanted, |_| true), Err(Failure::Usage(_))),
                 "{wanted}"
             );
         }
         assert!(
-            matches!(find(&names, "amd"), Err(Failure::Usage(text)) if text.contains("1 (llvmpipe"))
+            matches!(find(&names, "amd", |_| true), Err(Failure::Usage(text)) if text.contains("1 (llvmpipe"))
         );
+        // What another backend has is not there.
+        assert_eq!(find(&names, "1", |it| it == 1).unwrap(), 1);
+        for wanted in ["0", "rtx"] {
+            let refused = find(&names, wanted, |it| it == 1);
+            assert!(
+                matches!(refused, Err(Failure::Usage(text)) if !text.contains("RTX")),
+                "{wanted}"
+            );
+        }
     }
 }

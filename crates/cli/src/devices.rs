@@ -41,10 +41,21 @@ struct Entry<'a> {
 pub(crate) fn run(common: &Common) -> Result<(), Failure> {
     let devices = device::all()?;
     let mut entries: Vec<Entry<'_>> = devices.iter().enumerate().map(entry).collect();
+    let backend = common.backend.map(|it| it.backend().to_string());
+    let is_wanted: Vec<bool> = entries
+        .iter()
+        .map(|it| backend.as_ref().is_none_or(|wanted| wanted == it.backend))
+        .collect();
     if let Some(wanted) = &common.device {
         let names: Vec<&str> = entries.iter().map(|it| it.name).collect();
-        let index = device::find(&names, wanted)?;
+        let index = device::find(&names, wanted, |it| is_wanted[it])?;
         entries.retain(|it| it.index == index);
+    }
+    entries.retain(|it| is_wanted[it.index]);
+    if let (true, Some(backend)) = (entries.is_empty(), backend) {
+        return Err(Failure::NoDevice(format!(
+            "there is no device of the backend {backend}"
+        )));
     }
     if common.json {
         return output::document(&Document { devices: entries });

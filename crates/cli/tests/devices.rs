@@ -4,9 +4,7 @@
 
 mod common;
 
-use common::{
-    assert_fails, assert_succeeds, document, run, stderr, stdout, tidegate, without_driver,
-};
+use common::{assert_fails, assert_succeeds, document, run, stderr, stdout, without_driver};
 use serde_json::{Value, json};
 
 #[test]
@@ -127,7 +125,7 @@ fn the_chain_is_measured_and_checked() {
 #[test]
 fn the_validation_layer_says_nothing() {
     let arguments = ["bench", "chain", "--dispatches", "5", "--workgroups", "1"];
-    let output = tidegate(&[&arguments[..], &["--json"]].concat())
+    let output = common::tidegate(&[&arguments[..], &["--json"]].concat())
         .env("VK_INSTANCE_LAYERS", "VK_LAYER_KHRONOS_validation")
         .env("VK_LOADER_DEBUG", "layer")
         .output()

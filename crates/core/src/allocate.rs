@@ -163,6 +163,8 @@ impl<D: Device> Shared<D> {
                         host,
                         uses: Vec::new(),
                         host_busy: 0,
+                        pins: 0,
+                        dropped: false,
                     };
                     state.memory.insert(id, row);
                     state.counters.allocations += 1;
@@ -260,15 +262,36 @@ impl<D: Device> Shared<D> {
 }
 
 impl State {
-    /// Keeps an allocation that its holder has dropped.
+    /// Keeps an allocation that its holder has dropped. One that a graph uses stays what it is until the graph is dropped too.
     pub(crate) fn release(&mut self, id: MemoryId) {
-        if let Some(row) = self.memory.row(id) {
+        if let Some(row) = self.memory.row_mut(id) {
+            row.dropped = row.pins > 0;
+            if row.dropped {
+                return;
+            }
             let capacity = row.capacity;
             self.memory.cache(id);
             self.counters.memory_bytes -= capacity;
             self.counters.cached_bytes += capacity;
             let cached = self.counters.cached_bytes;
             self.counters.cached_peak = self.counters.cached_peak.max(cached);
+        }
+    }
+
+    /// Keeps an allocation alive for a graph.
+    pub(crate) fn pin(&mut self, id: MemoryId) {
+        if let Some(row) = self.memory.row_mut(id) {
+            row.pins += 1;
+        }
+    }
+
+    /// A graph does not need it any more.
+    pub(crate) fn unpin(&mut self, id: MemoryId) {
+        if let Some(row) = self.memory.row_mut(id) {
+            row.pins = row.pins.saturating_sub(1);
+            if row.pins == 0 && row.dropped {
+                self.release(id);
+            }
         }
     }
 

@@ -1,8 +1,9 @@
 //! A batch: the commands that go to a device in one submission. Plain data that prints itself.
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::command::{Barrier, Command, Launch, PipelineId, Region, Span, Stages, Ticket};
+use crate::command::{Barrier, Command, GraphId, Launch, PipelineId, Region, Span, Stages, Ticket};
 
 /// Commands that go to the device in one submission, with every barrier already placed.
 ///
@@ -22,12 +23,33 @@ pub struct Batch {
     pub data: Vec<u8>,
     /// Whether the host may read what this batch wrote, which needs a last dependency on the host.
     pub host_reads: bool,
+    /// The kept commands that run instead of this batch's own, which has none then.
+    pub replay: Option<Replay>,
+}
+
+/// Commands of a graph, kept to be submitted many times, also while earlier submissions of them still run.
+///
+/// A device may keep what it made of them, by `graph` and `version`, and submit that again: neither the commands nor the opening barrier
+/// and `host_reads` of the batch around them ever differ under the same pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// Which graph, or which part of a long one.
+    pub graph: GraphId,
+    /// Grows with each change of the commands.
+    pub version: u64,
+    /// The commands. Waits and opening barrier stand in the batch around it.
+    pub body: Arc<Batch>,
 }
 
 impl Batch {
     /// Whether nothing would run.
     pub fn is_empty(&self) -> bool {
-        self.commands.is_empty()
+        self.commands.is_empty() && self.replay.is_none()
+    }
+
+    /// What holds the commands: this batch, or the kept one that it runs. Spans of commands are into its arenas.
+    pub fn body(&self) -> &Self {
+        self.replay.as_ref().map_or(self, |it| &it.body)
     }
 
     /// Forgets everything but keeps the arenas' memory.
@@ -38,6 +60,7 @@ impl Batch {
         self.regions.clear();
         self.data.clear();
         self.host_reads = false;
+        self.replay = None;
     }
 
     /// Copies `bytes` into the data arena, at a multiple of 4.
@@ -63,18 +86,18 @@ impl Batch {
 
     /// The buffers that a launch binds.
     pub fn bindings(&self, launch: &Launch) -> &[Region] {
-        &self.regions[launch.bindings.range()]
+        &self.body().regions[launch.bindings.range()]
     }
 
     /// The push constants of a launch.
     pub fn scalars(&self, launch: &Launch) -> &[u8] {
-        &self.data[launch.scalars.range()]
+        &self.body().data[launch.scalars.range()]
     }
 
     /// The pipelines launched, each once, in the order of their first launch.
     pub fn pipelines(&self) -> Vec<PipelineId> {
         let mut found = Vec::new();
-        for command in &self.commands {
+        for command in &self.body().commands {
             if let Command::Launch(launch) = command
                 && !found.contains(&launch.pipeline)
             {
@@ -86,7 +109,8 @@ impl Batch {
 
     /// The stages that any command runs in.
     pub fn stages(&self) -> Stages {
-        self.commands
+        self.body()
+            .commands
             .iter()
             .fold(Stages::NONE, |all, it| all.union(it.stage()))
     }
@@ -110,7 +134,14 @@ impl fmt::Display for Batch {
             writeln!(f, "wait queue {} value {}", ticket.queue, ticket.value)?;
         }
         writeln!(f, "open {} -> {}", self.opening.before, self.opening.after)?;
-        for command in &self.commands {
+        if let Some(replay) = &self.replay {
+            writeln!(
+                f,
+                "replay graph {} version {}",
+                replay.graph.0, replay.version
+            )?;
+        }
+        for command in &self.body().commands {
             match command {
                 Command::Barrier(it) => writeln!(f, "barrier {} -> {}", it.before, it.after)?,
                 Command::Launch(it) => {

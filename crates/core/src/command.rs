@@ -19,6 +19,10 @@ pub struct MemoryId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PipelineId(pub u32);
 
+/// A graph, by a number that no other graph of the context has or had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GraphId(pub u64);
+
 /// Bytes `offset..offset + bytes` of an allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {

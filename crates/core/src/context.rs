@@ -119,6 +119,7 @@ impl<D: Device> Context<D> {
             device_bytes: 0,
             host_bytes: 0,
             lost: None,
+            graphs: 0,
             faults: 0,
             fault: None,
         };

@@ -8,6 +8,8 @@ use crate::policy::{Cause, Pending};
 pub struct Counters {
     /// Kernel launches recorded.
     pub dispatches: u64,
+    /// Launches of graphs recorded; their kernel launches count as dispatches too.
+    pub graph_launches: u64,
     /// Barriers placed inside batches.
     pub barriers: u64,
     /// Batches submitted.

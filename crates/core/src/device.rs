@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::batch::Batch;
-use crate::command::{MemoryId, PipelineId, Ticket};
+use crate::command::{GraphId, MemoryId, PipelineId, Ticket};
 use crate::kernel::{Code, Kernel};
 
 /// What memory is for, from which a backend picks its heap.
@@ -133,7 +133,7 @@ impl std::error::Error for DeviceError {}
 /// once its ticket is complete.
 ///
 /// # Lifetime
-/// Core calls `free` and `destroy_pipeline` only when no submitted batch that uses the object can still run: each such ticket is
+/// Core calls `free`, `destroy_pipeline` and `forget_graph` only when no submitted batch that uses the object can still run: each such ticket is
 /// complete, or the device is lost. A batch is only borrowed for the call.
 ///
 /// # Threads
@@ -141,7 +141,7 @@ impl std::error::Error for DeviceError {}
 /// for different queues.
 ///
 /// # Errors
-/// After [`DeviceError::Lost`] every call except `free` and `destroy_pipeline` fails with it. No method panics on what a
+/// After [`DeviceError::Lost`] every call except `free`, `destroy_pipeline` and `forget_graph` fails with it. No method panics on what a
 /// driver does. [`DeviceError::Failed`] is returned by `completed` or `wait`, of any queue, once for each failed submission. What `submit` returns besides
 /// `OutOfMemory` loses the device: core could not go on.
 pub trait Device: Send + Sync + 'static {
@@ -197,6 +197,9 @@ pub trait Device: Send + Sync + 'static {
 
     /// Gives pipeline `id` back.
     fn destroy_pipeline(&self, id: PipelineId);
+
+    /// Gives back what was kept for replays of a graph: there will be none. A device that keeps nothing need do nothing.
+    fn forget_graph(&self, _id: GraphId) {}
 
     /// Hands over a batch of at least one command; `ticket` completes when it has run. Never waits for the device to run anything.
     ///

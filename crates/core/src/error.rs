@@ -84,6 +84,20 @@ pub enum Error {
     },
     /// A copy whose source and target share bytes.
     OverlappingCopy,
+    /// Something that a stream cannot do while it captures a graph.
+    Capturing {
+        /// What was called.
+        what: &'static str,
+    },
+    /// A capture ends that was not begun.
+    NotCapturing,
+    /// A graph has fewer launches.
+    NoSuchLaunch {
+        /// The launch asked for, from 0.
+        index: usize,
+        /// Launches of the graph.
+        launches: usize,
+    },
     /// A launch that its kernel's interface does not allow.
     Launch {
         /// The kernel.
@@ -312,6 +326,14 @@ impl fmt::Display for Error {
                 write!(f, "{what}: {given} is not a multiple of {align}")
             }
             Self::OverlappingCopy => f.write_str("the source and target of a copy share bytes"),
+            Self::Capturing { what } => write!(
+                f,
+                "the stream captures a graph, of which {what} cannot be part: end the capture first"
+            ),
+            Self::NotCapturing => f.write_str("the stream does not capture a graph"),
+            Self::NoSuchLaunch { index, launches } => {
+                write!(f, "the graph has no launch {index}, only {launches} from 0 on")
+            }
             Self::Launch { kernel, problem } => write!(f, "kernel `{kernel}`: {problem}"),
         }
     }

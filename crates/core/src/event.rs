@@ -61,6 +61,11 @@ impl<D: Device> Event<D> {
         self.context.0.wait(self.tickets().into_iter())
     }
 
+    /// Whether both are handles to the same event.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.tickets, &other.tickets)
+    }
+
     pub(crate) fn context(&self) -> &Context<D> {
         &self.context
     }

@@ -118,7 +118,11 @@ impl Lane {
         let empty = self.spare.pop().unwrap_or_default();
         let mut batch = std::mem::replace(&mut self.batch, empty);
         let stages = batch.stages();
-        if !self.ran.is_empty() {
+        if batch.replay.is_some() {
+            // The same at every replay, so that a device may keep it with the commands.
+            batch.opening.before = Stages::ALL;
+            batch.opening.after = stages;
+        } else if !self.ran.is_empty() {
             batch.opening.before = self.ran;
             batch.opening.after = stages;
         }

@@ -18,12 +18,14 @@
 
 mod allocate;
 mod batch;
+mod capture;
 mod command;
 mod context;
 mod counters;
 mod device;
 mod error;
 mod event;
+mod graph;
 mod hazard;
 mod kernel;
 mod lane;
@@ -38,15 +40,16 @@ mod stream;
 mod transfer;
 
 pub use crate::allocate::Memory;
-pub use crate::batch::Batch;
+pub use crate::batch::{Batch, Replay};
 pub use crate::command::{
-    Barrier, Command, Launch, MemoryId, PipelineId, Region, Span, Stages, Ticket,
+    Barrier, Command, GraphId, Launch, MemoryId, PipelineId, Region, Span, Stages, Ticket,
 };
 pub use crate::context::{Context, Watch};
 pub use crate::counters::Counters;
 pub use crate::device::{Capabilities, Device, DeviceError, HostAccess, MemoryKind};
 pub use crate::error::{Error, Fault, LaunchProblem};
 pub use crate::event::Event;
+pub use crate::graph::Graph;
 pub use crate::kernel::{
     Access, AddressBlock, Binding, Code, HostFunction, HostKernel, Kernel, MetalArguments,
     MetalSizes, Scalar, ScalarKind, ScalarPlace, Scalars,

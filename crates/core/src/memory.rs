@@ -24,9 +24,18 @@ pub(crate) struct Row {
     pub(crate) uses: Vec<Use>,
     /// Threads that copy to or from it in place right now; nothing else may be recorded on it meanwhile.
     pub(crate) host_busy: u32,
+    /// Graphs that use it.
+    pub(crate) pins: u32,
+    /// Its holder has dropped it, and a graph still uses it.
+    pub(crate) dropped: bool,
 }
 
 impl Row {
+    /// Whether the host may look at what the device writes here.
+    pub(crate) fn host_sees(&self) -> bool {
+        self.host.read || self.host.write || self.kind == MemoryKind::Readback
+    }
+
     /// Notes a use by ticket `value` of `queue`.
     pub(crate) fn note(&mut self, queue: u32, value: u64, write: bool) {
         let at = match self.uses.iter().position(|it| it.queue == queue) {

@@ -32,7 +32,9 @@ impl<D: Device> Shared<D> {
                 lane.in_flight(),
                 &self.limits,
             );
-            if let Some(cause) = full {
+            // Nothing is recorded behind a graph's commands: they are kept as they are.
+            let graph = lane.batch.replay.as_ref().map(|_| Cause::Graph);
+            if let Some(cause) = full.or(graph) {
                 let value = lane.next_value();
                 drop(state);
                 self.submit(queue, value, cause)?;
@@ -53,6 +55,23 @@ impl<D: Device> Shared<D> {
                 }
             }
             return Ok(state);
+        }
+    }
+
+    /// As [`Self::ready`], with an empty batch: what was pending has been submitted.
+    pub(crate) fn ready_empty(
+        &self,
+        queue: u32,
+        accesses: impl Iterator<Item = (Region, bool)> + Clone,
+    ) -> Result<MutexGuard<'_, State>, Error> {
+        loop {
+            let state = self.ready(queue, accesses.clone())?;
+            if state.lane(queue).batch.is_empty() {
+                return Ok(state);
+            }
+            let value = state.lane(queue).next_value();
+            drop(state);
+            self.submit(queue, value, Cause::Graph)?;
         }
     }
 

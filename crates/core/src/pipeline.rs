@@ -3,56 +3,81 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::command::PipelineId;
+use crate::command::{GraphId, PipelineId};
 use crate::context::{Context, Shared};
 use crate::device::{Device, DeviceError, MemoryKind};
 use crate::error::Error;
 use crate::kernel::{Code, Kernel};
 use crate::state::State;
 
-/// A kernel compiled for a device. Dropped while work uses it, it lives until that work is complete; dropping never waits.
-pub struct Pipeline<D: Device> {
-    pub(crate) context: Context<D>,
-    pub(crate) id: PipelineId,
+/// A kernel compiled for a device. Clones are the same kernel. Dropped while work uses it, it lives until that work is complete; dropping never waits.
+pub struct Pipeline<D: Device>(Arc<Made<D>>);
+
+struct Made<D: Device> {
+    context: Context<D>,
+    id: PipelineId,
     kernel: Arc<Kernel>,
 }
 
 impl<D: Device> Pipeline<D> {
     /// The kernel's interface.
     pub fn kernel(&self) -> &Kernel {
-        &self.kernel
+        &self.0.kernel
     }
 
-    /// The interface, shared.
-    pub(crate) fn shared_kernel(&self) -> &Arc<Kernel> {
-        &self.kernel
+    pub(crate) fn context(&self) -> &Context<D> {
+        &self.0.context
+    }
+
+    pub(crate) fn id(&self) -> PipelineId {
+        self.0.id
+    }
+}
+
+impl<D: Device> Clone for Pipeline<D> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }
 
 impl<D: Device> fmt::Debug for Pipeline<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pipeline")
-            .field("id", &self.id)
-            .field("kernel", &self.kernel.name)
+            .field("id", &self.0.id)
+            .field("kernel", &self.0.kernel.name)
             .finish_non_exhaustive()
     }
 }
 
-impl<D: Device> Drop for Pipeline<D> {
+impl<D: Device> Drop for Made<D> {
     fn drop(&mut self) {
         let mut state = self.context.0.state();
-        let after = state.lanes.iter().map(|it| it.last_value()).collect();
-        state.pipelines.retired.push((after, self.id));
+        state.retire(Retired::Pipeline(self.id));
         self.context.0.destroy_retired(&mut state);
     }
 }
 
-/// The pipelines by index, and those dropped while work that may use them is not complete.
+/// Something that the device keeps until no work can use it any more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Retired {
+    Pipeline(PipelineId),
+    Graph(GraphId),
+}
+
+/// The pipelines by index, and what was dropped while work that may use it is not complete.
 #[derive(Debug, Default)]
 pub(crate) struct Pipelines {
     names: Vec<Option<Arc<Kernel>>>,
     vacant: Vec<u32>,
-    retired: Vec<(Vec<u64>, PipelineId)>,
+    retired: Vec<(Vec<u64>, Retired)>,
+}
+
+impl State {
+    /// Keeps what its holder has dropped until all work recorded so far is complete.
+    pub(crate) fn retire(&mut self, what: Retired) {
+        let after = self.lanes.iter().map(|it| it.last_value()).collect();
+        self.pipelines.retired.push((after, what));
+    }
 }
 
 impl Pipelines {
@@ -98,11 +123,11 @@ impl<D: Device> Context<D> {
             state.pipelines.reserve(Arc::clone(&kernel))
         };
         match self.0.device.create_pipeline(id, &kernel, code) {
-            Ok(()) => Ok(Pipeline {
+            Ok(()) => Ok(Pipeline(Arc::new(Made {
                 context: self.clone(),
                 id,
                 kernel,
-            }),
+            }))),
             Err(DeviceError::OutOfMemory) => {
                 self.0.state().pipelines.remove(id);
                 Err(self.0.out_of_memory(0, MemoryKind::Device))
@@ -122,7 +147,7 @@ impl<D: Device> Context<D> {
 }
 
 impl<D: Device> Shared<D> {
-    /// Destroys the dropped pipelines that no work can use any more.
+    /// Destroys the dropped pipelines and graphs that no work can use any more.
     pub(crate) fn destroy_retired(&self, state: &mut State) {
         let State {
             lanes,
@@ -131,7 +156,7 @@ impl<D: Device> Shared<D> {
             ..
         } = state;
         let mut retired = std::mem::take(&mut pipelines.retired);
-        retired.retain(|(after, id)| {
+        retired.retain(|(after, what)| {
             let busy = lanes
                 .iter()
                 .zip(after)
@@ -139,8 +164,13 @@ impl<D: Device> Shared<D> {
             if busy && lost.is_none() {
                 return true;
             }
-            self.device.destroy_pipeline(*id);
-            pipelines.remove(*id);
+            match *what {
+                Retired::Pipeline(id) => {
+                    self.device.destroy_pipeline(id);
+                    pipelines.remove(id);
+                }
+                Retired::Graph(id) => self.device.forget_graph(id),
+            }
             false
         });
         pipelines.retired = retired;

@@ -105,11 +105,13 @@ pub enum Cause {
     Dependency,
     /// Memory that it holds is needed.
     Memory,
+    /// It is a graph's, or a graph comes after it.
+    Graph,
 }
 
 impl Cause {
     /// Every cause, in the order of [`Counters::submissions_by_cause`](crate::Counters::submissions_by_cause).
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Dispatch,
         Self::Idle,
         Self::Overlap,
@@ -118,6 +120,7 @@ impl Cause {
         Self::Wait,
         Self::Dependency,
         Self::Memory,
+        Self::Graph,
     ];
 
     /// A short name for tables.
@@ -131,6 +134,7 @@ impl Cause {
             Self::Wait => "wait",
             Self::Dependency => "dependency",
             Self::Memory => "memory",
+            Self::Graph => "graph",
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::batch::Batch;
 use crate::command::{Command, PipelineId, Region, Stages, Ticket};
 use crate::context::Shared;
 use crate::counters::Counters;
-use crate::device::{Device, DeviceError, MemoryKind};
+use crate::device::{Device, DeviceError};
 use crate::error::{Error, Fault};
 use crate::lane::Lane;
 use crate::memory::Memory;
@@ -23,6 +23,8 @@ pub(crate) struct State {
     pub(crate) device_bytes: u64,
     pub(crate) host_bytes: u64,
     pub(crate) lost: Option<Arc<Fault>>,
+    /// Graphs made so far, which are never numbered again.
+    pub(crate) graphs: u64,
     /// Failed submissions so far, and the last one.
     pub(crate) faults: u64,
     pub(crate) fault: Option<Arc<Fault>>,
@@ -66,8 +68,7 @@ impl State {
             lane.pending.bytes = lane.pending.bytes.saturating_add(region.bytes);
             if let Some(row) = self.memory.row_mut(region.memory) {
                 row.note(queue, value, write);
-                let seen = row.host.read || row.host.write || row.kind == MemoryKind::Readback;
-                lane.batch.host_reads |= write && seen;
+                lane.batch.host_reads |= write && row.host_sees();
             }
         }
         value

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::capture::Capture;
 use crate::command::{Command, Launch, Region, Stages, Ticket};
 use crate::context::Context;
 use crate::device::{Device, MemoryKind};
@@ -49,6 +50,8 @@ pub struct Stream<D: Device> {
     /// `last` when they were waited for: once it has moved, it stands for them.
     waited_after: u64,
     pub(crate) faults_seen: u64,
+    /// What is being captured, if anything is.
+    pub(crate) capture: Option<Box<Capture<D>>>,
 }
 
 impl<D: Device> fmt::Debug for Stream<D> {
@@ -91,6 +94,7 @@ impl<D: Device> Context<D> {
             waited: Vec::new(),
             waited_after: 0,
             faults_seen,
+            capture: None,
         })
     }
 }
@@ -122,16 +126,20 @@ impl<D: Device> Stream<D> {
         grid: [u32; 3],
         arguments: Arguments<'_>,
     ) -> Result<(), Error> {
-        if !pipeline.context.same(&self.context) {
+        if !pipeline.context().same(&self.context) {
             return Err(Error::ForeignDevice { what: "kernel" });
         }
-        let kernel = pipeline.shared_kernel();
+        let kernel = pipeline.kernel();
         check(kernel, self.context.capabilities(), grid, arguments).map_err(|problem| {
             Error::Launch {
                 kernel: kernel.name.clone(),
                 problem,
             }
         })?;
+        if let Some(capture) = &mut self.capture {
+            capture.launch(pipeline, grid, arguments);
+            return Ok(());
+        }
         let accesses = arguments
             .regions
             .iter()
@@ -161,7 +169,7 @@ impl<D: Device> Stream<D> {
                 &[]
             };
             Command::Launch(Launch {
-                pipeline: pipeline.id,
+                pipeline: pipeline.id(),
                 bindings: batch.push_regions(regions),
                 scalars: batch.push_data(scalars),
                 grid,
@@ -176,6 +184,7 @@ impl<D: Device> Stream<D> {
     /// # Errors
     /// [`Error::SubmissionOutOfMemory`] keeps the work for the next try; [`Error::Lost`]; [`Error::Failed`].
     pub fn flush(&mut self) -> Result<(), Error> {
+        self.must_not_capture("a flush")?;
         let shared = &self.context.0;
         report_fault(&mut self.faults_seen, &shared.state())?;
         let mut tickets = self.tickets();
@@ -187,6 +196,7 @@ impl<D: Device> Stream<D> {
     /// # Errors
     /// [`Error::Lost`]; [`Error::Failed`].
     pub fn query(&mut self) -> Result<Status, Error> {
+        self.must_not_capture("a query")?;
         let shared = &self.context.0;
         let mut state = shared.state();
         let complete = state.all_complete(shared, self.tickets())?;
@@ -207,6 +217,7 @@ impl<D: Device> Stream<D> {
     /// # Errors
     /// [`Error::Stalled`] if the device makes no progress; [`Error::SubmissionOutOfMemory`]; [`Error::Lost`]; [`Error::Failed`].
     pub fn synchronize(&mut self) -> Result<(), Error> {
+        self.must_not_capture("a synchronisation")?;
         let shared = &self.context.0;
         shared.wait(self.tickets())?;
         report_fault(&mut self.faults_seen, &shared.state())
@@ -220,7 +231,10 @@ impl<D: Device> Stream<D> {
         if !event.context().same(&self.context) {
             return Err(Error::ForeignDevice { what: "event" });
         }
-        event.set(self.tickets().collect());
+        match &mut self.capture {
+            Some(capture) => capture.records.push(event.clone()),
+            None => event.set(self.tickets().collect()),
+        }
         Ok(())
     }
 
@@ -232,6 +246,12 @@ impl<D: Device> Stream<D> {
     pub fn wait(&mut self, event: &Event<D>) -> Result<(), Error> {
         if !event.context().same(&self.context) {
             return Err(Error::ForeignDevice { what: "event" });
+        }
+        if let Some(capture) = &mut self.capture {
+            if !capture.records.iter().any(|it| it.same(event)) {
+                capture.waits.push(event.clone());
+            }
+            return Ok(());
         }
         let shared = &self.context.0;
         report_fault(&mut self.faults_seen, &shared.state())?;
@@ -291,7 +311,7 @@ pub(crate) fn report_fault(seen: &mut u64, state: &State) -> Result<(), Error> {
 }
 
 /// Checks a launch against the kernel's interface and the device's limits.
-fn check(
+pub(crate) fn check(
     kernel: &Kernel,
     device: &crate::Capabilities,
     grid: [u32; 3],

@@ -14,7 +14,7 @@ use crate::state::State;
 use crate::stream::{Stream, report_fault};
 
 /// Largest upload whose bytes travel inside the batch: what `vkCmdUpdateBuffer` may take is 65,536, but beyond a page the ring is cheaper.
-const INLINE_BYTES_MAX: usize = 4096;
+const INLINE_BYTES_MAX: u64 = 4096;
 /// Larger copies in place do not hold the state meanwhile.
 const LOCKED_BYTES_MAX: u64 = 64 << 10;
 /// Largest piece of an upload through the ring. Recording waits while it is copied, some 25 microseconds.
@@ -121,6 +121,9 @@ impl<D: Device> Stream<D> {
         if data.is_empty() {
             return Ok(());
         }
+        if self.capture.is_some() {
+            return self.capture_upload(region, data);
+        }
         let shared = &self.context.0;
         let mut state = shared.state();
         report_fault(&mut self.faults_seen, &state)?;
@@ -133,8 +136,7 @@ impl<D: Device> Stream<D> {
         }
         drop(state);
         self.check_align("upload", &[region.offset, region.bytes])?;
-        if data.len() <= INLINE_BYTES_MAX && region.offset % 4 == 0 && data.len().is_multiple_of(4)
-        {
+        if is_inline(region) {
             let access = std::iter::once((region, true));
             let mut state = shared.ready(self.queue, access.clone())?;
             self.last = state.record(self.queue, Stages::TRANSFER, access, |batch| {
@@ -148,6 +150,28 @@ impl<D: Device> Stream<D> {
             return shared.after(state, self.queue, self.policy);
         }
         self.upload_staged(region, data)
+    }
+
+    /// The bytes are kept with the graph: small ones in its batch, others in memory of its own from which they are copied.
+    fn capture_upload(&mut self, region: Region, data: &[u8]) -> Result<(), Error> {
+        self.check_align("upload", &[region.offset, region.bytes])?;
+        let Some(capture) = &mut self.capture else {
+            return Ok(());
+        };
+        let access = std::iter::once((region, true));
+        if is_inline(region) {
+            capture.record(Stages::TRANSFER, access, |batch| Command::Upload {
+                target: region,
+                data: batch.push_data(data),
+            });
+        } else {
+            let source = capture.constant(data, 16);
+            capture.record(Stages::TRANSFER, access, |_| Command::Copy {
+                source,
+                target: region,
+            });
+        }
+        Ok(())
     }
 
     fn upload_staged(&mut self, region: Region, data: &[u8]) -> Result<(), Error> {
@@ -185,6 +209,7 @@ impl<D: Device> Stream<D> {
         bytes: u64,
     ) -> Result<Download<D>, Error> {
         self.check_owner(source.context())?;
+        self.must_not_capture("a download")?;
         let region = source.region(offset, bytes)?;
         let shared = &self.context.0;
         let mut state = shared.state();
@@ -265,6 +290,14 @@ impl<D: Device> Stream<D> {
             return Err(Error::OverlappingCopy);
         }
         self.check_align("copy", &[source.offset, target.offset, bytes])?;
+        if let Some(capture) = &mut self.capture {
+            let accesses = [(source, false), (target, true)].into_iter();
+            capture.record(Stages::TRANSFER, accesses, |_| Command::Copy {
+                source,
+                target,
+            });
+            return Ok(());
+        }
         let shared = &self.context.0;
         let accesses = [(source, false), (target, true)].into_iter();
         let mut state = shared.ready(self.queue, accesses.clone())?;
@@ -312,14 +345,19 @@ impl<D: Device> Stream<D> {
         else {
             return self.fill_staged(region, pattern);
         };
-        let shared = &self.context.0;
         let access = std::iter::once((region, true));
-        let mut state = shared.ready(self.queue, access.clone())?;
-        report_fault(&mut self.faults_seen, &state)?;
-        self.last = state.record(self.queue, Stages::TRANSFER, access, |_| Command::Fill {
+        let fill = Command::Fill {
             target: region,
             pattern: u32::from_ne_bytes(word),
-        });
+        };
+        if let Some(capture) = &mut self.capture {
+            capture.record(Stages::TRANSFER, access, |_| fill);
+            return Ok(());
+        }
+        let shared = &self.context.0;
+        let mut state = shared.ready(self.queue, access.clone())?;
+        report_fault(&mut self.faults_seen, &state)?;
+        self.last = state.record(self.queue, Stages::TRANSFER, access, |_| fill);
         state.counters.blits += 1;
         shared.after(state, self.queue, self.policy)
     }
@@ -333,7 +371,15 @@ impl<D: Device> Stream<D> {
         let mut rest = region;
         while rest.bytes > 0 {
             let piece = usize_of(rest.bytes).min(data.len());
-            self.upload_staged(rest, &data[..piece])?;
+            if self.capture.is_some() {
+                let part = Region {
+                    bytes: piece as u64,
+                    ..rest
+                };
+                self.capture_upload(part, &data[..piece])?;
+            } else {
+                self.upload_staged(rest, &data[..piece])?;
+            }
             rest.offset += piece as u64;
             rest.bytes -= piece as u64;
         }
@@ -468,6 +514,13 @@ impl<D: Device> Shared<D> {
         state.release(id);
         Ok(())
     }
+}
+
+/// Whether an upload travels in the batch.
+fn is_inline(region: Region) -> bool {
+    region.bytes <= INLINE_BYTES_MAX
+        && region.offset.is_multiple_of(4)
+        && region.bytes.is_multiple_of(4)
 }
 
 /// A size that fits the address space: it is that of a slice, or of memory that the host can map.

@@ -64,7 +64,7 @@ impl Encoder<'_> {
         let batch = self.batch;
         self.order.begin(!batch.waits.is_empty());
         self.order.barrier(batch.opening);
-        for command in &batch.commands {
+        for command in &batch.body().commands {
             match command {
                 Command::Barrier(it) => self.order.barrier(*it),
                 Command::Launch(launch) => self.launch(launch)?,
@@ -165,7 +165,7 @@ impl Encoder<'_> {
     fn launch(&mut self, launch: &Launch) -> Result<(), DeviceError> {
         let (batch, slots) = (self.batch, self.slots);
         let pipeline = self.table.pipeline(launch.pipeline)?;
-        let regions = batch.regions.get(launch.bindings.range());
+        let regions = batch.body().regions.get(launch.bindings.range());
         let Some(regions) = regions.filter(|it| it.len() == pipeline.buffers.len()) else {
             return Err(refused(format!(
                 "a launch of a kernel with {} buffers gives {}",
@@ -174,7 +174,7 @@ impl Encoder<'_> {
             )));
         };
         let scalar_bytes = pipeline.scalars.map_or(0, |it| it.1);
-        let scalars = batch.data.get(launch.scalars.range());
+        let scalars = batch.body().data.get(launch.scalars.range());
         let Some(scalars) = scalars.filter(|it| it.len() <= scalar_bytes) else {
             return Err(refused(format!(
                 "a launch of a kernel with {scalar_bytes} bytes of scalars gives {}",
@@ -223,7 +223,7 @@ impl Encoder<'_> {
     /// Bytes that travel in the batch go through the argument table, so that the launches around them stay in one encoder.
     fn upload(&mut self, target: &Region, data: Span) -> Result<(), DeviceError> {
         let buffer = self.slots.buffer(target)?;
-        let bytes = self.batch.data.get(data.range());
+        let bytes = self.batch.body().data.get(data.range());
         let Some(bytes) = bytes.filter(|it| it.len() as u64 == target.bytes) else {
             return Err(refused(format!("{} bytes for {target}", data.len)));
         };

@@ -23,8 +23,9 @@ fn expected(steps: usize) -> Vec<u32> {
 fn a_chain_of_dependent_launches() {
     {
         let rig = Rig::new(&Options::default());
-        let (x, back) = (rig.buffer(WORDS), rig.readback(WORDS));
-        let pipeline = rig.pipeline(LCG, &lcg_kernel());
+        let (mut x, mut y) = (rig.buffer(WORDS), rig.buffer(WORDS));
+        let back = rig.readback(WORDS);
+        let pipeline = rig.pipeline(STEP, &step_kernel());
         let mut batch = Batch::default();
         count_up(&mut batch, &x);
         barrier(
@@ -35,8 +36,9 @@ fn a_chain_of_dependent_launches() {
             },
         );
         for _ in 0..100 {
-            launch(&mut batch, pipeline, &[x], &[], [16, 1, 1]);
+            launch(&mut batch, pipeline, &[x, y], &[], [16, 1, 1]);
             barrier(&mut batch, COMPUTE);
+            std::mem::swap(&mut x, &mut y);
         }
         barrier(
             &mut batch,
@@ -55,8 +57,9 @@ fn a_chain_of_dependent_launches() {
 fn the_opening_barrier_orders_batches() {
     {
         let rig = Rig::new(&Options::default());
-        let (x, back) = (rig.buffer(WORDS), rig.readback(WORDS));
-        let pipeline = rig.pipeline(LCG, &lcg_kernel());
+        let (mut x, mut y) = (rig.buffer(WORDS), rig.buffer(WORDS));
+        let back = rig.readback(WORDS);
+        let pipeline = rig.pipeline(STEP, &step_kernel());
         let mut batch = Batch::default();
         count_up(&mut batch, &x);
         rig.submit(&batch);
@@ -66,8 +69,9 @@ fn the_opening_barrier_orders_batches() {
                 before: Stages::ALL,
                 after: Stages::COMPUTE,
             };
-            launch(&mut batch, pipeline, &[x], &[], [16, 1, 1]);
+            launch(&mut batch, pipeline, &[x, y], &[], [16, 1, 1]);
             rig.submit(&batch);
+            std::mem::swap(&mut x, &mut y);
         }
         batch.clear();
         batch.opening = Barrier {
@@ -224,8 +228,9 @@ fn queues_wait_for_each_other() {
     {
         let rig = Rig::new(&Options::default());
         let queues = rig.device().capabilities().queues;
-        let (x, back) = (rig.buffer(WORDS), rig.readback(WORDS));
-        let pipeline = rig.pipeline(LCG, &lcg_kernel());
+        let (mut x, mut y) = (rig.buffer(WORDS), rig.buffer(WORDS));
+        let back = rig.readback(WORDS);
+        let pipeline = rig.pipeline(STEP, &step_kernel());
         let mut batch = Batch::default();
         count_up(&mut batch, &x);
         let mut last = rig.submit(&batch);
@@ -237,7 +242,8 @@ fn queues_wait_for_each_other() {
             } else {
                 batch.waits.push(last);
             }
-            launch(&mut batch, pipeline, &[x], &[], [16, 1, 1]);
+            launch(&mut batch, pipeline, &[x, y], &[], [16, 1, 1]);
+            std::mem::swap(&mut x, &mut y);
             last = rig.ticket(queue);
             rig.device().submit(&batch, last).unwrap();
         }
@@ -248,6 +254,62 @@ fn queues_wait_for_each_other() {
         batch.host_reads = true;
         assert_eq!(rig.run_and_read(&batch, &back), expected(20));
     }
+}
+
+/// A ticket stands for every batch before it, even one that its own batch does not come after.
+#[test]
+fn a_signal_stands_for_every_batch_before_it() {
+    let rig = Rig::new(&Options::default());
+    let (x, back) = (rig.buffer(1 << 16), rig.readback(1 << 16));
+    let y = rig.buffer(64);
+    let pipeline = rig.pipeline(LCG, &lcg_kernel());
+    let mut batch = Batch::default();
+    fill(&mut batch, x, 3);
+    // Kernels wait, and transfers need not.
+    let kernels_wait = Barrier {
+        before: Stages::ALL,
+        after: Stages::COMPUTE,
+    };
+    for _ in 0..30 {
+        barrier(&mut batch, kernels_wait);
+        launch(&mut batch, pipeline, &[x], &[], [1 << 10, 1, 1]);
+    }
+    rig.submit(&batch);
+    batch.clear();
+    copy(&mut batch, part(&y, 0, 32), part(&y, 32, 32));
+    let second = rig.submit(&batch);
+    batch.clear();
+    batch.waits.push(second);
+    copy(&mut batch, x, back);
+    batch.host_reads = true;
+    let third = rig.ticket(1);
+    rig.device().submit(&batch, third).unwrap();
+    rig.wait(third);
+    let words = rig.read(&back);
+    let wrong = words.iter().find(|it| **it != lcg(3, 30));
+    assert_eq!(wrong, None);
+    rig.wait(second);
+}
+
+#[test]
+fn another_queue_hears_of_a_batch_soon() {
+    let options = Options {
+        drop_wait_ns: 1_000_000_000,
+        ..Options::default()
+    };
+    let rig = Rig::new(&options);
+    let (x, back) = (rig.buffer(64), rig.readback(64));
+    let mut batch = Batch::default();
+    fill(&mut batch, x, 9);
+    let first = rig.submit(&batch);
+    batch.clear();
+    batch.waits.push(first);
+    copy(&mut batch, x, back);
+    batch.host_reads = true;
+    let second = rig.ticket(1);
+    rig.device().submit(&batch, second).unwrap();
+    assert!(rig.device().wait(second, 5_000_000_000).unwrap(), "a hang");
+    assert_eq!(rig.read(&back), vec![9; 64]);
 }
 
 #[test]

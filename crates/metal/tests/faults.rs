@@ -18,6 +18,24 @@ const PAGE_FAULT: isize = 3;
 const ACCESS_REVOKED: isize = 4;
 const DEVICE_REMOVED: isize = 11;
 
+/// How long a little work may take before it counts as a hang.
+const SOON_NS: u64 = 5_000_000_000;
+
+/// A device that is not waited for long when it is dropped.
+fn impatient() -> Options {
+    Options {
+        drop_wait_ns: 1_000_000_000,
+        ..Options::default()
+    }
+}
+
+/// A device that runs later than usual.
+fn slow(seed: u64) -> Setup {
+    let mut setup = Setup::seeded(seed);
+    setup.delay_us_max = 2000;
+    setup
+}
+
 /// The next batch with an encoder at this place fails there.
 fn fails(encoder: usize, code: isize, signals: bool) -> Fault {
     Fault::Fails(Failure {
@@ -80,7 +98,11 @@ fn a_failure_is_told_once_and_names_the_kernels_of_its_encoder() {
             launch(&mut batch, second, &[y], &[], [1, 1, 1]);
             rig.observer.inject(fails(encoder, PAGE_FAULT, signals));
             let failed = rig.submit(&batch);
-            assert!(rig.device().wait(failed, WAIT_NS).unwrap(), "a hang");
+            let start = Instant::now();
+            assert!(rig.device().wait(failed, SOON_NS).unwrap(), "a hang");
+            // No event wakes who waits, if a failed command buffer does not signal.
+            let took = start.elapsed();
+            assert!(took < Duration::from_nanos(SOON_NS / 2), "noticed late");
             let (ticket, kernels, detail) = failure(rig.device().completed(0));
             assert_eq!(ticket, failed);
             assert_eq!(kernels, [if encoder == 0 { first } else { second }]);
@@ -111,11 +133,29 @@ fn without_a_record_of_encoders_no_kernel_is_blamed() {
     works(&rig, 0);
 }
 
+/// The event says that a command buffer has run, and only the status how: that may come later.
+#[test]
+fn a_ticket_is_complete_when_the_status_says_so() {
+    for seed in 0..20 {
+        let rig = Rig::on(slow(seed), &impatient());
+        let pipeline = rig.pipeline(LCG, &lcg_kernel());
+        let x = rig.buffer(64);
+        rig.observer.inject(fails(0, PAGE_FAULT, true));
+        let failed = rig.submit(&work(pipeline, x));
+        let end = Instant::now() + Duration::from_nanos(SOON_NS);
+        let mut told = Ok(0);
+        while told == Ok(0) && Instant::now() < end {
+            told = rig.device().completed(0);
+        }
+        assert_eq!(failure(told).0, failed);
+    }
+}
+
 #[test]
 fn what_rests_on_a_failure_is_not_seen_complete_before_it() {
     for signals in [false, true] {
-        for _ in 0..20 {
-            let rig = Rig::new(&Options::default());
+        for seed in 0..20 {
+            let rig = Rig::on(slow(seed), &impatient());
             let pipeline = rig.pipeline(LCG, &lcg_kernel());
             let (x, y) = (rig.buffer(64), rig.buffer(64));
             rig.observer.inject(fails(0, PAGE_FAULT, signals));
@@ -126,7 +166,7 @@ fn what_rests_on_a_failure_is_not_seen_complete_before_it() {
             let ticket = rig.ticket(1);
             rig.device().submit(&batch, ticket).unwrap();
             // Nobody has looked at queue 0 when queue 1 is waited for.
-            assert!(rig.device().wait(ticket, WAIT_NS).unwrap(), "a hang");
+            assert!(rig.device().wait(ticket, SOON_NS).unwrap(), "a hang");
             assert_eq!(failure(rig.device().completed(0)).0, failed);
             assert_eq!(rig.device().completed(1), Ok(ticket.value));
             works(&rig, 0);
@@ -152,6 +192,75 @@ fn later_batches_of_a_queue_go_on_after_a_failure() {
         assert_eq!(rig.device().completed(0), Ok(last.value));
         works(&rig, 0);
     }
+}
+
+/// A failure is seen while later batches of its queue run: these keep their fences, and the next batch, which has others, comes after them.
+#[test]
+fn batches_in_flight_when_a_failure_is_seen_still_run() {
+    for signals in [false, true] {
+        let rig = Rig::new(&Options::default());
+        let pipeline = rig.pipeline(LCG, &lcg_kernel());
+        let (x, y, back) = (rig.buffer(1 << 16), rig.buffer(64), rig.readback(1 << 16));
+        rig.observer.inject(fails(0, PAGE_FAULT, signals));
+        let failed = rig.submit(&work(pipeline, y));
+        let mut batch = Batch::default();
+        batch.opening = ALL;
+        fill(&mut batch, x, 3);
+        barrier(&mut batch, ALL);
+        rig.submit(&batch);
+        batch.clear();
+        for _ in 0..3 {
+            batch.clear();
+            batch.opening = ALL;
+            for _ in 0..10 {
+                launch(&mut batch, pipeline, &[x], &[], [1 << 10, 1, 1]);
+                barrier(&mut batch, ALL);
+            }
+            rig.submit(&batch);
+        }
+        assert!(rig.device().wait(failed, WAIT_NS).unwrap(), "a hang");
+        assert_eq!(failure(rig.device().completed(0)).0, failed);
+        batch.clear();
+        batch.opening = ALL;
+        copy(&mut batch, x, back);
+        batch.host_reads = true;
+        let words = rig.run_and_read(&batch, &back);
+        let wrong = words.iter().find(|it| **it != lcg(3, 30));
+        assert_eq!(wrong, None);
+    }
+}
+
+#[test]
+fn a_queue_that_is_full_refuses_and_does_not_wait() {
+    let rig = Rig::new(&impatient());
+    let x = rig.buffer(64);
+    rig.observer.inject(Fault::Hangs(Target::Commit(0)));
+    let mut batch = Batch::default();
+    fill(&mut batch, x, 1);
+    let submit = || rig.device().submit(&batch, rig.ticket(0));
+    let error = (0..1000).find_map(|_| submit().err());
+    assert_eq!(error, Some(DeviceError::OutOfMemory));
+    assert_eq!(rig.observer.violations(), []);
+    rig.abandon();
+}
+
+/// The GPU may still use what the caller frees, since command buffers retain nothing.
+#[test]
+fn what_is_freed_after_a_loss_is_kept_while_a_command_buffer_uses_it() {
+    let rig = Rig::new(&impatient());
+    let pipeline = rig.pipeline(LCG, &lcg_kernel());
+    let (x, y) = (rig.buffer(64), rig.buffer(64));
+    rig.observer.inject(Fault::Hangs(Target::Commit(0)));
+    let hangs = rig.ticket(1);
+    rig.device().submit(&work(pipeline, y), hangs).unwrap();
+    rig.observer.inject(fails(0, DEVICE_REMOVED, false));
+    let ticket = rig.submit(&work(pipeline, x));
+    let lost = rig.device().wait(ticket, WAIT_NS);
+    assert!(matches!(lost, Err(DeviceError::Lost { .. })), "{lost:?}");
+    rig.device().free(y.memory);
+    rig.device().destroy_pipeline(pipeline);
+    assert_eq!(rig.observer.violations(), []);
+    rig.abandon();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A set of kernels in one of three forms.
+//! A set of kernels in one of four forms.
 
 use crate::emit::{self, Addressed, Msl, MslOptions, SpirvOptions};
 use crate::wgsl::Source;
@@ -16,6 +16,7 @@ enum Form {
     Wgsl(Source),
     Spirv(Vec<u32>),
     Msl(String),
+    Metallib(Vec<u8>),
 }
 
 impl Module {
@@ -87,6 +88,16 @@ impl Module {
         }
     }
 
+    /// Takes a library that Apple's compiler made (the content of a `.metallib` file) as it is, with the table of its kernels from the caller. Bindings are in order, as for
+    /// [`Module::from_msl`].
+    #[must_use]
+    pub fn from_metallib(library: &[u8], kernels: Vec<Kernel>) -> Self {
+        Self {
+            form: Form::Metallib(library.to_vec()),
+            kernels,
+        }
+    }
+
     /// The same WGSL with other values for its `override` constants, so that one source gives several shapes.
     ///
     /// A constant is named by its identifier, or by the decimal number of its `@id` if it has one. Constants set
@@ -134,13 +145,13 @@ impl Module {
     /// # Errors
     ///
     /// [`ShaderError::UnknownKernel`], [`ShaderError::Constant`] for a kernel whose constants lack a value,
-    /// [`ShaderError::WrongForm`] for a module given as MSL, and [`ShaderError::Emit`].
+    /// [`ShaderError::WrongForm`] for a module given as MSL or as a Metal library, and [`ShaderError::Emit`].
     pub fn spirv(&self, kernel: &str, options: &SpirvOptions) -> Result<Vec<u32>, ShaderError> {
         match &self.form {
             Form::Wgsl(source) => emit::spirv(source.specialized(kernel)?, kernel, options),
             Form::Spirv(words) => self.find(kernel).map(|_| words.clone()),
-            Form::Msl(_) => Err(ShaderError::WrongForm {
-                have: self.form.name(),
+            form => Err(ShaderError::WrongForm {
+                have: form.name(),
                 wanted: "SPIR-V",
             }),
         }
@@ -178,7 +189,7 @@ impl Module {
     /// # Errors
     ///
     /// [`ShaderError::UnknownKernel`], [`ShaderError::Constant`] for a kernel whose constants lack a value,
-    /// [`ShaderError::WrongForm`] for a module given as SPIR-V, and [`ShaderError::Emit`], for instance where the
+    /// [`ShaderError::WrongForm`] for a module given as SPIR-V or as a Metal library, and [`ShaderError::Emit`], for instance where the
     /// kernel uses more buffers than Metal has slots or needs a later version of the language.
     pub fn msl(&self, kernel: &str, options: &MslOptions) -> Result<Msl, ShaderError> {
         match &self.form {
@@ -187,10 +198,25 @@ impl Module {
                 emit::msl(specialized, self.find(kernel)?, options)
             }
             Form::Msl(source) => emit::msl_as_is(source, self.find(kernel)?),
-            Form::Spirv(_) => Err(ShaderError::WrongForm {
-                have: self.form.name(),
+            form => Err(ShaderError::WrongForm {
+                have: form.name(),
                 wanted: "MSL",
             }),
+        }
+    }
+
+    /// The Metal library that the module was made from, if it was, with the slots of a kernel's arguments; the `source` beside them is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`ShaderError::UnknownKernel`], and [`ShaderError::Emit`] where the kernel uses more buffers than Metal has slots.
+    pub fn metallib(&self, kernel: &str) -> Result<Option<(&[u8], Msl)>, ShaderError> {
+        match &self.form {
+            Form::Metallib(library) => {
+                let slots = emit::msl_as_is("", self.find(kernel)?)?;
+                Ok(Some((library, slots)))
+            }
+            _ => Ok(None),
         }
     }
 
@@ -221,6 +247,7 @@ impl Form {
             Self::Wgsl(_) => "WGSL",
             Self::Spirv(_) => "SPIR-V",
             Self::Msl(_) => "MSL",
+            Self::Metallib(_) => "a Metal library",
         }
     }
 }

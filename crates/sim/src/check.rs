@@ -43,6 +43,7 @@ fn broken_at<T>(region: &Region, rule: Rule, detail: impl Into<String>) -> Check
 /// Whether every span of the batch lies in its arena, which printing it takes for granted.
 pub(crate) fn spans_are_sound(batch: &Batch) -> bool {
     let inside = |span: Span, len: usize| span.range().end <= len;
+    let batch = batch.body();
     batch.commands.iter().all(|command| match command {
         Command::Launch(it) => {
             inside(it.bindings, batch.regions.len()) && inside(it.scalars, batch.data.len())

@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidegate_core::{
-    Batch, Capabilities, Code, Device, DeviceError, HostAccess, Kernel, MemoryId, MemoryKind,
-    PipelineId, Ticket,
+    Batch, Capabilities, Code, Device, DeviceError, GraphId, HostAccess, Kernel, MemoryId,
+    MemoryKind, PipelineId, Ticket,
 };
 
 use crate::clock::{Clock, QUEUES_MAX};
 use crate::fault::{Armed, due};
+use crate::graph::Graphs;
 use crate::prng::Prng;
 use crate::queue::Queue;
 use crate::setup::Setup;
@@ -49,6 +50,7 @@ impl Sim {
             pipelines: Vec::new(),
             pipeline_uses: Vec::new(),
             queues: (0..queues).map(Queue::new).collect(),
+            graphs: Graphs::default(),
             ready: Vec::new(),
             blocked: Vec::new(),
             done: Clock::ZERO,
@@ -131,6 +133,10 @@ impl Device for Sim {
 
     fn destroy_pipeline(&self, id: PipelineId) {
         self.state().destroy_pipeline(id);
+    }
+
+    fn forget_graph(&self, id: GraphId) {
+        self.state().forget_graph(id);
     }
 
     fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {

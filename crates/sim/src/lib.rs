@@ -79,6 +79,7 @@ mod check;
 mod clock;
 mod device;
 mod fault;
+mod graph;
 pub mod history;
 pub mod kernels;
 mod memory;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidegate_core::{
-    Code, DeviceError, HostAccess, Kernel, MemoryId, MemoryKind, PipelineId, Region,
+    Code, DeviceError, GraphId, HostAccess, Kernel, MemoryId, MemoryKind, PipelineId, Region,
 };
 
 use crate::check::{Pipeline, refusal};
@@ -230,6 +230,23 @@ impl State {
             let name = self.name(user);
             let detail = format!("p{} is destroyed, and {name} may still run", id.0);
             self.violate(Violation::new(Rule::InUse, detail));
+        }
+    }
+
+    pub(crate) fn forget_graph(&mut self, id: GraphId) {
+        let mut tickets = self.graphs.forget(id);
+        if self.lost.is_some() {
+            tickets.clear();
+        }
+        for ticket in tickets {
+            let clock = self.queues[ticket.queue as usize].clock_of(ticket.value);
+            if clock.beyond(&self.told).is_some() {
+                let detail = format!(
+                    "graph {} is given back, and ticket {} of queue {} may still replay it",
+                    id.0, ticket.value, ticket.queue
+                );
+                self.violate(Violation::new(Rule::InUse, detail));
+            }
         }
     }
 }

@@ -154,7 +154,7 @@ impl State {
         let (start, end) = (piece.start as usize, piece.end as usize);
         match *task.command() {
             Command::Upload { target, data } => {
-                let mut bytes = task.work.batch.data[data.range()][start..end].to_vec();
+                let mut bytes = task.work.batch.body().data[data.range()][start..end].to_vec();
                 self.put(task, target, start, &mut bytes, spoilt);
             }
             Command::Fill { target, pattern } => {

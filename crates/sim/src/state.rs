@@ -10,6 +10,7 @@ use tidegate_core::{
 use crate::check::{Pipeline, Touch, World, spans_are_sound};
 use crate::clock::{Clock, Lane, STAGES, Stamp};
 use crate::fault::Armed;
+use crate::graph::Graphs;
 use crate::memory::Memory;
 use crate::prng::Prng;
 use crate::queue::{Flight, Origin, Queue};
@@ -29,6 +30,7 @@ pub(crate) struct State {
     /// The last launch of each lane that uses each pipeline.
     pub(crate) pipeline_uses: Vec<Clock>,
     pub(crate) queues: Vec<Queue>,
+    pub(crate) graphs: Graphs,
     pub(crate) ready: Vec<Task>,
     pub(crate) blocked: Vec<Task>,
     /// What has run.
@@ -103,7 +105,7 @@ impl State {
         });
         let queue = ticket.queue as usize;
         self.queues[queue].order.open(waited, batch.opening);
-        for (index, command) in work.batch.commands.iter().enumerate() {
+        for (index, command) in work.batch.body().commands.iter().enumerate() {
             match command {
                 Command::Barrier(it) => self.queues[queue].order.barrier(*it),
                 _ => self.take(&work, index, command),
@@ -146,8 +148,13 @@ impl State {
             self.violate(wrong(Rule::Range, "a span ends outside its arena"));
             return false;
         }
-        if batch.is_empty() {
+        if batch.body().is_empty() {
             self.violate(wrong(Rule::Call, "a batch of no command"));
+        }
+        if let Some(replay) = &batch.replay
+            && let Err(detail) = self.graphs.note(batch, replay, ticket)
+        {
+            self.violate(wrong(Rule::Replay, detail));
         }
         true
     }

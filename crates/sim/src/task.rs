@@ -33,7 +33,7 @@ pub(crate) struct Task {
 
 impl Task {
     pub(crate) fn command(&self) -> &Command {
-        &self.work.batch.commands[self.index]
+        &self.work.batch.body().commands[self.index]
     }
 
     /// Bytes of a transfer, workgroups of a launch.

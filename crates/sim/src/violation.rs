@@ -26,6 +26,8 @@ pub enum Rule {
     Align,
     /// A ticket does not grow, names no queue, or is waited on before it was submitted.
     Ticket,
+    /// A graph's commands differ under the same version, a version goes back, or a graph is used after it was given back.
+    Replay,
     /// A kernel changed a buffer that its interface says it only reads, or panicked.
     Kernel,
     /// A method was called in a way that its contract excludes.

@@ -30,7 +30,7 @@ rules! {
     /// An object left alive at the end.
     LeakedObject: "library/archive/documentation/Cocoa/Conceptual/MemoryMgmt/Articles/mmRules.html";
     /// A block left alive at the end.
-    LeakedBlock: "library/archive/documentation/Cocoa/Conceptual/MemoryMgmt/Articles/mmRules.html";
+    LeakedBlock: "library/archive/documentation/Cocoa/Conceptual/Blocks/Articles/bxUsing.html";
     /// An autorelease on a thread without a pool: the object leaks.
     NoPool: "library/archive/documentation/Cocoa/Conceptual/MemoryMgmt/Articles/mmAutoreleasePools.html";
     /// A selector that the class does not have.
@@ -39,11 +39,11 @@ rules! {
     NotModelled: "documentation/metal";
 
     /// A command buffer committed while one of its encoders is open.
-    OpenEncoderAtCommit: "documentation/metal/mtlcommandencoder/endencoding()";
+    OpenEncoderAtCommit: "documentation/metal/mtlcommandbuffer";
     /// A second encoder, or an event, while an encoder of the same command buffer is open.
-    TwoOpenEncoders: "documentation/metal/mtlcommandencoder/endencoding()";
+    TwoOpenEncoders: "documentation/metal/mtlcommandbuffer";
     /// An encoder released before `endEncoding`.
-    EncoderNeverEnded: "documentation/metal/mtlcommandencoder/endencoding()";
+    EncoderNeverEnded: "documentation/metal/mtlcommandencoder";
     /// `endEncoding` twice.
     EndedTwice: "documentation/metal/mtlcommandencoder/endencoding()";
     /// A command given to an encoder after `endEncoding`.
@@ -59,7 +59,7 @@ rules! {
     /// A wait inside a completion handler, on whose thread the awaited handlers would have to run.
     WaitInHandler: "documentation/metal/mtlcommandbuffer/addcompletedhandler(_:)";
     /// A panic or an exception that left a handler.
-    HandlerUnwound: "documentation/metal/mtlcommandbuffer/addcompletedhandler(_:)";
+    HandlerUnwound: "library/archive/documentation/Cocoa/Conceptual/Exceptions/Concepts/UncaughtExceptions.html";
     /// More command buffers than the queue allows, none of which can complete: the call would block forever.
     TooManyCommandBuffers: "documentation/metal/mtldevice/makecommandqueue(maxcommandbuffercount:)";
 
@@ -104,11 +104,11 @@ rules! {
     /// A threadgroup barrier that not every thread of the threadgroup reached.
     DivergentBarrier: "metal/Metal-Shading-Language-Specification.pdf";
     /// A thread that used more stack than it has.
-    KernelStack: "metal/Metal-Shading-Language-Specification.pdf";
+    KernelStack: "documentation/metal/mtlcommandbuffererror-swift.struct/code/stackoverflow";
 
-    /// An event's value that does not grow.
+    /// A command buffer's signal of less than the event has already: it has no effect. What the host sets may be less, as `signaledValue` says.
     EventValue: "documentation/metal/mtlcommandbuffer/encodesignalevent(_:value:)";
-    /// A fence used on two queues, or waited for before anything updated it.
+    /// A fence used on two queues, or waited for before anything updated it, or when what should have updated it last has failed and the program was told.
     FenceUse: "documentation/metal/mtlfence";
     /// A set made resident while changes of it are not committed.
     ResidencyUncommitted: "documentation/metal/mtlresidencyset/commit()";

@@ -251,11 +251,33 @@ impl Drop for Live {
     }
 }
 
+/// What lives and belongs to no device.
+#[derive(Clone, Copy, Debug)]
+struct Strays {
+    blocks: usize,
+    data: usize,
+}
+
+impl Strays {
+    fn count() -> Self {
+        let census = crate::runtime::census();
+        let data = census.objects.get("OS_dispatch_data").copied();
+        Self {
+            blocks: census.blocks,
+            data: data.unwrap_or(0),
+        }
+    }
+
+    fn exceed(self, before: Self) -> bool {
+        self.blocks > before.blocks || self.data > before.data
+    }
+}
+
 /// Sets up the devices that this thread makes while it exists, and watches them.
 #[derive(Debug)]
 pub struct Observer {
     world: Arc<World>,
-    blocks: usize,
+    strays: Strays,
     /// How many violations the process had.
     logged: usize,
 }
@@ -268,7 +290,7 @@ impl Observer {
         NEXT.set(Some(Arc::clone(&world)));
         Self {
             world,
-            blocks: crate::runtime::census().blocks,
+            strays: Strays::count(),
             logged: violations().len(),
         }
     }
@@ -301,12 +323,13 @@ impl Observer {
     }
 
     /// Everything that is wrong at the end of a test: rules that were broken, and what was leaked. The device's threads let go of their last objects a moment after a
-    /// wait returns, so that it waits for them, but not for long. Blocks, and the runtime's own rules, belong to no device and count for the process.
+    /// wait returns, so that it waits for them, but not for long. Blocks, libdispatch's data and the runtime's own rules belong to no device and count for the process.
     pub fn faults_at_end(&self) -> Vec<Violation> {
         let end = Instant::now() + Duration::from_secs(5);
-        let blocks = || crate::runtime::census().blocks.saturating_sub(self.blocks);
-        while (!self.alive().is_empty() || blocks() > 0) && Instant::now() < end {
+        let mut strays = Strays::count();
+        while (!self.alive().is_empty() || strays.exceed(self.strays)) && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(2));
+            strays = Strays::count();
         }
         let mut all = self.violations();
         let runtimes = [
@@ -321,12 +344,25 @@ impl Observer {
             rule: Rule::LeakedObject,
             detail: format!("{count} of {class}"),
         }));
-        if blocks() > 0 {
-            all.push(Violation {
-                rule: Rule::LeakedBlock,
-                detail: format!("{} blocks", blocks()),
-            });
-        }
+        let leaked = [
+            (
+                Rule::LeakedBlock,
+                "blocks",
+                strays.blocks,
+                self.strays.blocks,
+            ),
+            (
+                Rule::LeakedObject,
+                "dispatch data",
+                strays.data,
+                self.strays.data,
+            ),
+        ];
+        let leaked = leaked.into_iter().filter(|it| it.2 > it.3);
+        all.extend(leaked.map(|(rule, what, now, before)| Violation {
+            rule,
+            detail: format!("{} {what}", now - before),
+        }));
         all
     }
 }

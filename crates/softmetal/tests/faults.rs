@@ -17,9 +17,9 @@ use objc2_metal::{
     MTLCommandBufferEncoderInfo, MTLCommandBufferEncoderInfoErrorKey, MTLCommandBufferErrorDomain,
     MTLCommandBufferErrorOption, MTLCommandBufferStatus, MTLCommandEncoder as _,
     MTLCommandEncoderErrorState, MTLCommandQueue as _, MTLCreateSystemDefaultDevice,
-    MTLDevice as _, MTLSharedEvent as _,
+    MTLDevice as _, MTLFence, MTLSharedEvent as _,
 };
-use tidegate_softmetal::{Failure, Fault, Observer, Setup, Target};
+use tidegate_softmetal::{Failure, Fault, Observer, Rule, Setup, Target};
 
 fn observe(faults: Vec<Fault>, test: impl FnOnce(&Observer)) {
     let _alone = alone();
@@ -162,6 +162,8 @@ fn the_nth_command_buffer_fails_and_may_signal_all_the_same() {
         let all: Vec<CommandBuffer> = (1..=3)
             .map(|value| {
                 let commands = labelled(&gpu, &["only"]);
+                // A signal waits for no earlier command buffer by itself.
+                commands.encodeWaitForEvent_value(ProtocolObject::from_ref(&*event), value - 1);
                 commands.encodeSignalEvent_value(ProtocolObject::from_ref(&*event), value);
                 commands.commit();
                 commands
@@ -174,6 +176,71 @@ fn the_nth_command_buffer_fails_and_may_signal_all_the_same() {
         });
         assert_eq!(codes.collect::<Vec<_>>(), [0, 2, 0]);
     });
+}
+
+/// A command buffer whose one encoder waits for the fence or updates it.
+fn fenced(gpu: &Gpu, fence: &ProtocolObject<dyn MTLFence>, update: bool) -> CommandBuffer {
+    let commands = gpu.queue.commandBuffer().expect("a command buffer");
+    let encoder = commands.blitCommandEncoder().expect("an encoder");
+    if update {
+        encoder.fillBuffer_range_value(&gpu.buffer(64), NSRange::new(0, 64), 1);
+        encoder.updateFence(fence);
+    } else {
+        encoder.waitForFence(fence);
+    }
+    encoder.endEncoding();
+    commands.commit();
+    commands.waitUntilCompleted();
+    commands
+}
+
+#[test]
+fn a_failed_encoder_does_not_update_its_fence() {
+    for told in [false, true] {
+        let _alone = alone();
+        let observer = Observer::new(Setup::default());
+        autoreleasepool(|_| {
+            let gpu = Gpu::new();
+            let fence = gpu.device.newFence().expect("a fence");
+            observer.inject(Fault::Fails(Failure {
+                target: Target::Commit(0),
+                code: 3,
+                signals: None,
+            }));
+            let failed = fenced(&gpu, &fence, true);
+            if told {
+                assert_eq!(failed.status(), MTLCommandBufferStatus::Error);
+            }
+            fenced(&gpu, &fence, false);
+            fenced(&gpu, &fence, true);
+            fenced(&gpu, &fence, false);
+        });
+        let rules = observer.faults_at_end().into_iter().map(|it| it.rule);
+        let expected = [Rule::FenceUse];
+        assert_eq!(rules.collect::<Vec<_>>(), expected[..usize::from(told)]);
+    }
+}
+
+#[test]
+fn an_event_may_have_its_value_before_the_status_says_so() {
+    let _alone = alone();
+    let early = (0..40).filter(|seed| {
+        let observer = Observer::new(Setup::seeded(*seed));
+        let status = autoreleasepool(|_| {
+            let gpu = Gpu::new();
+            let event = gpu.device.newSharedEvent().expect("an event");
+            let commands = labelled(&gpu, &["only"]);
+            commands.encodeSignalEvent_value(ProtocolObject::from_ref(&*event), 1);
+            commands.commit();
+            assert!(event.waitUntilSignaledValue_timeoutMS(1, 10_000));
+            let status = commands.status();
+            commands.waitUntilCompleted();
+            status
+        });
+        assert_eq!(observer.faults_at_end(), []);
+        status != MTLCommandBufferStatus::Completed
+    });
+    assert!(early.count() > 0);
 }
 
 #[test]

@@ -163,6 +163,38 @@ fn an_event_orders_queues() {
     assert!(queues(false) < SEEDS);
 }
 
+/// The first command buffer of a queue stops half-way, until the signal of the second has come.
+#[test]
+fn a_signal_waits_for_its_own_command_buffer_alone() {
+    let all = right(1, |gpu, bump, [x, y, z]| {
+        let events = [(); 2].map(|()| gpu.device.newSharedEvent().expect("an event"));
+        let [host, second] = &events;
+        let both = [y, z].map(|to| {
+            let commands = gpu.queue.commandBuffer().expect("a command buffer");
+            let encoder = commands.computeCommandEncoder().expect("an encoder");
+            bump.encode(&encoder, &[x, to], &[], WORDS / 32);
+            encoder.endEncoding();
+            if std::ptr::eq(to, y) {
+                commands
+                    .encodeWaitForEvent_value(objc2::runtime::ProtocolObject::from_ref(&**host), 1);
+            } else {
+                commands.encodeSignalEvent_value(
+                    objc2::runtime::ProtocolObject::from_ref(&**second),
+                    1,
+                );
+            }
+            commands.commit();
+            commands
+        });
+        assert!(second.waitUntilSignaledValue_timeoutMS(1, 10_000));
+        host.setSignaledValue(1);
+        for commands in both {
+            commands.waitUntilCompleted();
+        }
+    });
+    assert_eq!(all, SEEDS);
+}
+
 /// A copy of y to z behind a kernel that writes y.
 fn blit(fence: bool) -> u64 {
     right(1, |gpu, bump, [x, y, z]| {

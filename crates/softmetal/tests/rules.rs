@@ -343,6 +343,29 @@ fn a_pipeline_released_while_pending() {
 }
 
 #[test]
+fn a_fence_released_while_pending() {
+    breaking(&[Rule::ReleasedWhilePending], |gpu| {
+        let fence = gpu.device.newFence().expect("a fence");
+        let event = gpu.device.newSharedEvent().expect("an event");
+        let pending = autoreleasepool(|_| {
+            let commands = gpu
+                .queue
+                .commandBufferWithUnretainedReferences()
+                .expect("a command buffer");
+            commands.encodeWaitForEvent_value(ProtocolObject::from_ref(&*event), 2);
+            let encoder = commands.blitCommandEncoder().expect("an encoder");
+            encoder.updateFence(&fence);
+            encoder.endEncoding();
+            commands
+        });
+        pending.commit();
+        broken(Rule::ReleasedWhilePending, || drop(fence));
+        event.setSignaledValue(2);
+        pending.waitUntilCompleted();
+    });
+}
+
+#[test]
 fn lifetimes_of_unretained_references() {
     use Rule::*;
     breaking(
@@ -383,7 +406,13 @@ fn events_fences_and_residency() {
         |gpu| {
             let event = gpu.device.newSharedEvent().expect("an event");
             event.setSignaledValue(5);
-            broken(EventValue, || event.setSignaledValue(4));
+            event.setSignaledValue(4);
+            assert_eq!(event.signaledValue(), 5);
+            let late = commands(gpu);
+            late.encodeSignalEvent_value(ProtocolObject::from_ref(&*event), 4);
+            late.commit();
+            late.waitUntilCompleted();
+            assert_eq!(event.signaledValue(), 5);
             let fence = gpu.device.newFence().expect("a fence");
             let other = gpu.device.newCommandQueue().expect("a queue");
             for (queue, update) in [(&gpu.queue, false), (&gpu.queue, true), (&other, false)] {

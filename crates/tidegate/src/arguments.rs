@@ -37,7 +37,28 @@ pub struct List {
 }
 
 impl List {
-    pub(crate) fn start(&mut self, context: &AnyContext) {
+    /// Takes the arguments of a launch in, laid out as `kernel` declares them.
+    pub(crate) fn fill(
+        &mut self,
+        context: &AnyContext,
+        arguments: &dyn Arguments,
+        kernel: &Kernel,
+    ) -> Result<(), tidegate_core::Error> {
+        self.start(context);
+        arguments.add_all(self);
+        self.finish(kernel)
+    }
+
+    /// The arguments, as core takes them.
+    pub(crate) fn as_core(&self, aliasing: bool) -> tidegate_core::Arguments<'_> {
+        tidegate_core::Arguments {
+            regions: &self.regions,
+            scalars: &self.scalars,
+            aliasing,
+        }
+    }
+
+    fn start(&mut self, context: &AnyContext) {
         self.regions.clear();
         self.scalars.clear();
         self.given.clear();
@@ -49,7 +70,7 @@ impl List {
     }
 
     /// Lays the scalars out as `kernel` declares them.
-    pub(crate) fn finish(&mut self, kernel: &Kernel) -> Result<(), tidegate_core::Error> {
+    fn finish(&mut self, kernel: &Kernel) -> Result<(), tidegate_core::Error> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }

@@ -1,16 +1,16 @@
 //! Devices: what there is, opening one, and making what lives on it.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use bytemuck::Pod;
 use tidegate_core::{Capabilities, Counters, Limits, MemoryKind, Policy};
 use tidegate_shader::{self as shader, BoundsChecks};
 
-use crate::backend::AnyContext;
-#[cfg(any(feature = "vulkan", feature = "sim"))]
+#[cfg(feature = "sim")]
 use crate::backend::AnyDevice;
+use crate::backend::{self, AnyContext};
 use crate::buffer::bytes;
-#[cfg(feature = "vulkan")]
 use crate::starter::{self, Bell};
 use crate::{Buffer, Error, Event, Module, Stream};
 
@@ -18,7 +18,6 @@ use crate::{Buffer, Error, Event, Module, Stream};
 #[derive(Clone, Debug)]
 pub struct Device {
     context: AnyContext,
-    #[cfg(feature = "vulkan")]
     bell: Bell,
 }
 
@@ -41,6 +40,8 @@ pub struct Device {
 pub struct Options {
     /// Which device: its position in [`devices`], or part of its name in any case of letters. The best one if not given.
     pub device: Option<String>,
+    /// Which backend, where a system has more than one; the system's own first if not given.
+    pub backend: Option<Backend>,
     /// The limits of its streams.
     pub limits: Limits,
     /// Which queues to use, where a device has a choice.
@@ -59,6 +60,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             device: None,
+            backend: None,
             limits: Limits::default(),
             queue_family: QueueFamily::default(),
             validation: false,
@@ -73,6 +75,13 @@ impl Options {
     #[must_use]
     pub fn with_device(mut self, device: impl Into<String>) -> Self {
         self.device = Some(device.into());
+        self
+    }
+
+    /// Chooses [`Self::backend`].
+    #[must_use]
+    pub fn with_backend(mut self, backend: Backend) -> Self {
+        self.backend = Some(backend);
         self
     }
 
@@ -112,6 +121,26 @@ impl Options {
     }
 }
 
+/// A way to reach a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Backend {
+    /// Apple's own.
+    Metal,
+    /// Everyone else's, and on Apple's systems through a layer above Metal.
+    Vulkan,
+}
+
+impl fmt::Display for Backend {
+    /// As in [`Capabilities::backend`].
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Metal => "metal",
+            Self::Vulkan => "vulkan",
+        })
+    }
+}
+
 /// Which of a device's queues to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -136,32 +165,13 @@ pub struct DeviceInfo {
 /// The devices that [`Options::device`] selects from, in the order of their positions.
 ///
 /// # Errors
-/// [`Error::Open`]: no driver can be loaded; the text says what to install.
-#[cfg(feature = "vulkan")]
+/// [`Error::Open`]: no backend has a device and one says why, for instance that no driver can be loaded; the text says what to install.
 pub fn devices() -> Result<Vec<DeviceInfo>, Error> {
-    let options = tidegate_vulkan::Options::default();
-    let found =
-        tidegate_vulkan::physical_devices(&options).map_err(|it| Error::Open(it.to_string()))?;
-    Ok(found
-        .into_iter()
-        .map(|it| DeviceInfo {
-            capabilities: it.capabilities,
-            refusal: it.refusal,
-        })
-        .collect())
-}
-
-/// The devices that [`Options::device`] selects from. This build has no backend for real devices.
-///
-/// # Errors
-/// None.
-#[cfg(not(feature = "vulkan"))]
-pub fn devices() -> Result<Vec<DeviceInfo>, Error> {
-    Ok(Vec::new())
+    backend::devices()
 }
 
 impl Device {
-    /// Opens the best device there is.
+    /// Opens the best device there is: Metal's on Apple's systems, else Vulkan's.
     ///
     /// # Errors
     /// [`Error::Open`] says what is missing and what to install.
@@ -173,28 +183,8 @@ impl Device {
     ///
     /// # Errors
     /// [`Error::Open`]: no driver, no such device, or it lacks what is needed.
-    #[cfg(feature = "vulkan")]
     pub fn open(options: &Options) -> Result<Self, Error> {
-        use tidegate_vulkan::{QueueFamily as Family, Select, VulkanDevice};
-        let select = match options.device.as_deref().map(str::trim) {
-            None => Select::Best,
-            Some("") => return Err(Error::Open("the device's name is empty".to_owned())),
-            Some(text) => text
-                .parse()
-                .map_or_else(|_| Select::Name(text.to_owned()), Select::Index),
-        };
-        let vulkan = tidegate_vulkan::Options {
-            validation: options.validation,
-            queue_family: match options.queue_family {
-                QueueFamily::Compute => Family::Compute,
-                QueueFamily::Graphics => Family::Graphics,
-            },
-            cache_folder: options.cache_folder.clone(),
-            ..tidegate_vulkan::Options::default()
-        };
-        let device =
-            VulkanDevice::open(&select, &vulkan).map_err(|it| Error::Open(it.to_string()))?;
-        let device = AnyDevice::Vulkan(Box::new(device));
+        let device = backend::open(options)?;
         let context = AnyContext::new(device, options.limits.clone());
         let bell = if options.background_start {
             starter::start(&context)
@@ -204,23 +194,11 @@ impl Device {
         Ok(Self { context, bell })
     }
 
-    /// Opens a device. This build has no backend for real devices.
-    ///
-    /// # Errors
-    /// Always [`Error::Open`].
-    #[cfg(not(feature = "vulkan"))]
-    pub fn open(_options: &Options) -> Result<Self, Error> {
-        Err(Error::Open(
-            "this build has no backend; enable the feature `vulkan`".to_owned(),
-        ))
-    }
-
     /// Takes a simulated device into use.
     #[cfg(feature = "sim")]
     pub fn simulated(device: tidegate_sim::Sim, limits: Limits) -> Self {
         Self {
-            context: AnyContext::new(AnyDevice::Sim(Box::new(device)), limits),
-            #[cfg(feature = "vulkan")]
+            context: AnyContext::new(AnyDevice::new(device), limits),
             bell: Bell::default(),
         }
     }
@@ -228,17 +206,12 @@ impl Device {
     /// The simulated device behind this one, if it is one.
     #[cfg(feature = "sim")]
     pub fn simulator(&self) -> Option<&tidegate_sim::Sim> {
-        match self.context.device() {
-            AnyDevice::Sim(it) => Some(it),
-            #[cfg(feature = "vulkan")]
-            AnyDevice::Vulkan(_) => None,
-        }
+        self.context.device().backend().simulator()
     }
 
     /// Says that work was recorded.
     #[inline]
     pub(crate) fn recorded(&self) {
-        #[cfg(feature = "vulkan")]
         self.bell.ring();
     }
 
@@ -264,12 +237,7 @@ impl Device {
 
     /// What Vulkan's validation layer has said so far: its latest 256 messages, oldest first. Empty without [`Options::validation`].
     pub fn validation_messages(&self) -> Vec<String> {
-        match *self.context.device() {
-            #[cfg(feature = "vulkan")]
-            AnyDevice::Vulkan(ref it) => it.validation_messages(),
-            #[cfg(feature = "sim")]
-            AnyDevice::Sim(_) => Vec::new(),
-        }
+        self.context.device().backend().validation_messages()
     }
 
     /// A new stream, with the default policy.
@@ -355,6 +323,37 @@ impl Device {
             module,
             BoundsChecks::Unchecked,
         ))
+    }
+
+    /// A module from source in the Metal Shading Language, taken as it is. Its kernels take the buffers of `kernels`, in order, at `buffer(0)` and on, and
+    /// scalars in immediates after them. Only Metal's devices compile it.
+    ///
+    /// # Safety
+    /// `kernels` must say the truth of the source, and no launch may make a kernel do what the language leaves undefined, such as reaching outside its buffers.
+    #[expect(
+        unsafe_code,
+        reason = "states a duty of the caller; there is no unsafe block in this crate"
+    )]
+    pub unsafe fn module_from_msl(&self, source: &str, kernels: Vec<shader::Kernel>) -> Module {
+        let module = shader::Module::from_msl(source, kernels);
+        Module::from_shader(self.context.clone(), module, BoundsChecks::Unchecked)
+    }
+
+    /// A module from a library that Apple's compiler made (the content of a `.metallib` file), taken as it is; otherwise as [`Self::module_from_msl`].
+    ///
+    /// # Safety
+    /// As for [`Self::module_from_msl`].
+    #[expect(
+        unsafe_code,
+        reason = "states a duty of the caller; there is no unsafe block in this crate"
+    )]
+    pub unsafe fn module_from_metallib(
+        &self,
+        library: &[u8],
+        kernels: Vec<shader::Kernel>,
+    ) -> Module {
+        let module = shader::Module::from_metallib(library, kernels);
+        Module::from_shader(self.context.clone(), module, BoundsChecks::Unchecked)
     }
 
     /// A module of kernels written in Rust, for the simulated device.

@@ -1,6 +1,6 @@
 //! CUDA's way of working, for the GPUs that have no CUDA.
 //!
-//! Streams, asynchronous copies and events over Vulkan. Work is recorded, held back and let through together: one command buffer for hundreds of launches.
+//! Streams, asynchronous copies and events over Vulkan and Metal. Work is recorded, held back and let through together: one command buffer for hundreds of launches.
 //!
 //! ```
 //! use tidegate::{Device, Error};
@@ -52,15 +52,16 @@ mod backend;
 mod buffer;
 mod device;
 mod error;
+mod graph;
 mod module;
-#[cfg(feature = "vulkan")]
 mod starter;
 mod stream;
 
 pub use crate::arguments::{Argument, Arguments, Block, List};
 pub use crate::buffer::{Buffer, Slice};
-pub use crate::device::{Device, DeviceInfo, Options, QueueFamily, devices};
+pub use crate::device::{Backend, Device, DeviceInfo, Options, QueueFamily, devices};
 pub use crate::error::{Error, ErrorKind};
+pub use crate::graph::Graph;
 pub use crate::module::{Kernel, Module};
 pub use crate::stream::{Event, Grid, Pending, Stream};
 pub use tidegate_core::{
@@ -68,6 +69,14 @@ pub use tidegate_core::{
     Status,
 };
 pub use tidegate_shader::ShaderError;
+
+/// What a kernel takes, for sources that cannot be read here: see [`Device::module_from_msl`].
+pub mod interface {
+    pub use tidegate_shader::{
+        Access, Binding, BindingKind, Feature, Kernel, Required, Scalar, ScalarKind, Scalars,
+        ScalarsLocation,
+    };
+}
 
 #[cfg(feature = "sim")]
 pub use tidegate_sim as sim;

@@ -1,10 +1,6 @@
 //! Modules and kernels.
 
-use std::sync::Arc;
-
-use tidegate_core::{
-    Access, AddressBlock, Binding, Code, Pipeline, Scalar, ScalarKind, ScalarPlace, Scalars,
-};
+use tidegate_core::{Access, Binding, Code, Pipeline, Scalar, ScalarKind, ScalarPlace, Scalars};
 use tidegate_shader as shader;
 
 use crate::backend::{AnyContext, AnyDevice};
@@ -30,7 +26,7 @@ enum Source {
 /// A kernel compiled for a device. Clones are the same kernel.
 #[derive(Clone, Debug)]
 pub struct Kernel {
-    pub(crate) raw: Arc<Pipeline<AnyDevice>>,
+    pub(crate) raw: Pipeline<AnyDevice>,
 }
 
 impl Module {
@@ -101,7 +97,7 @@ impl Module {
             }
         };
         Ok(Kernel {
-            raw: Arc::new(self.context.pipeline(kernel, &code)?),
+            raw: self.context.pipeline(kernel, &code)?,
         })
     }
 
@@ -117,30 +113,8 @@ impl Module {
         let device = self.context.capabilities();
         let kernel = interface(found);
         check_limits(found, &kernel, device)?;
-        let options = shader::SpirvOptions {
-            bounds_checks: checks,
-            zero_workgroup_memory: checks == shader::BoundsChecks::Checked,
-            ..shader::SpirvOptions::default()
-        };
-        let plain = module.spirv(name, &options)?;
-        if device.features.contains(&"buffer_addresses")
-            && let Some(it) = module.spirv_addressed(name, &options)?
-            && it.bytes <= device.scalar_bytes_max
-        {
-            let code = Code::SpirvAddressed {
-                plain,
-                addressed: it.words,
-                block: AddressBlock {
-                    bytes: it.bytes,
-                    first: it.first,
-                    sizes_at: it.sizes_at,
-                    sizes: it.sizes,
-                    align: it.align,
-                },
-            };
-            return Ok((kernel, code));
-        }
-        Ok((kernel, Code::Spirv(plain)))
+        let code = self.context.device().backend().code(module, name, checks)?;
+        Ok((kernel, code))
     }
 
     fn no_such_kernel(&self, name: &str) -> Error {

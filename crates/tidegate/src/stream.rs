@@ -4,18 +4,31 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use bytemuck::Pod;
-use tidegate_core::{Arguments as CoreArguments, Download, Policy, Status};
+use tidegate_core::{Download, Policy, Status};
 
 use crate::arguments::{Arguments, List};
 use crate::backend::AnyDevice;
 use crate::buffer::{Buffer, Slice, bytes};
 use crate::device::Device;
+use crate::graph::Graph;
 use crate::module::Kernel;
 use crate::{Counters, Error};
 
 /// Commands that take effect in the order recorded.
 ///
 /// A stream belongs to one thread at a time and may move between threads. Dropping it submits what is pending and does not wait.
+///
+/// Two threads that record on one stream do not compile; each takes a stream of its own, and their order where they share a buffer is that of recording:
+///
+/// ```compile_fail,E0499
+/// # let device = tidegate::Device::open_default()?;
+/// let mut stream = device.stream()?;
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| stream.flush());
+///     scope.spawn(|| stream.flush());
+/// });
+/// # Ok::<(), tidegate::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Stream {
     raw: tidegate_core::Stream<AnyDevice>,
@@ -160,17 +173,69 @@ impl Stream {
         arguments: &dyn Arguments,
         aliasing: bool,
     ) -> Result<(), Error> {
-        self.list.start(self.raw.context());
-        arguments.add_all(&mut self.list);
-        self.list.finish(kernel.raw.kernel())?;
-        let arguments = CoreArguments {
-            regions: &self.list.regions,
-            scalars: &self.list.scalars,
-            aliasing,
-        };
+        self.list
+            .fill(self.raw.context(), arguments, kernel.raw.kernel())?;
+        let arguments = self.list.as_core(aliasing);
         self.raw.launch(&kernel.raw, grid.0, arguments)?;
         self.device.recorded();
         Ok(())
+    }
+
+    /// Records what `record` does, not as work but as a graph, which can be launched many times. Launches, uploads, copies, fills and events can be captured. The
+    /// bytes of an upload are read now, once.
+    ///
+    /// Events that are recorded in the capture mark each launch of the graph. Waiting for such an event in the same capture means nothing, as a graph's commands are
+    /// in order; any other event is waited for by each launch, as it then stands.
+    ///
+    /// # Errors
+    /// What `record` returns; [`StreamError::Capturing`](crate::StreamError::Capturing), also from `record`, for what cannot be captured: a download, a flush, a query, a
+    /// synchronisation, the launch of a graph; memory for what large uploads carry; a lost device. Nothing is captured then.
+    pub fn capture(
+        &mut self,
+        record: impl FnOnce(&mut Self) -> Result<(), Error>,
+    ) -> Result<Graph, Error> {
+        self.begin_capture()?;
+        match record(self) {
+            Ok(()) => self.end_capture(),
+            Err(error) => {
+                self.raw.abandon_capture();
+                Err(error)
+            }
+        }
+    }
+
+    /// Begins what [`Self::capture`] does in one call: commands are kept for a graph, until [`Self::end_capture`].
+    ///
+    /// # Errors
+    /// [`StreamError::Capturing`](crate::StreamError::Capturing) if it captures already; a lost device.
+    pub fn begin_capture(&mut self) -> Result<(), Error> {
+        Ok(self.raw.begin_capture()?)
+    }
+
+    /// Ends a capture and gives its graph.
+    ///
+    /// # Errors
+    /// [`StreamError::NotCapturing`](crate::StreamError::NotCapturing); memory for what large uploads carry; a lost device. What was captured is then gone.
+    pub fn end_capture(&mut self) -> Result<Graph, Error> {
+        Ok(Graph(self.raw.end_capture()?))
+    }
+
+    /// Launches a graph: everything in it as if it were recorded here anew. It goes to the device at once, under every policy, after what is pending. Several launches
+    /// may be in flight.
+    ///
+    /// # Errors
+    /// A graph of another device; [`StreamError::Capturing`](crate::StreamError::Capturing); no memory to submit what is pending; a failed submission or a lost device.
+    pub fn launch_graph(&mut self, graph: &Graph) -> Result<(), Error> {
+        Ok(self.raw.launch_graph(&graph.0)?)
+    }
+
+    pub(crate) fn set_arguments(
+        &mut self,
+        graph: &mut tidegate_core::Graph<AnyDevice>,
+        index: usize,
+        list: &List,
+    ) -> Result<(), Error> {
+        Ok(graph.set_arguments(&mut self.raw, index, list.as_core(false))?)
     }
 
     /// Copies `data` to the start of `target`. The slice has been read when the call returns.

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use tidegate::Limits;
 use tidegate::sim::history::{Case, HostKernels, Kernels, Shape, Which, run, shrink};
 use tidegate_core::{
-    AddressBlock, Batch, Capabilities, Code, Device, DeviceError, HostAccess, Kernel, MemoryId,
-    MemoryKind, PipelineId, Ticket,
+    AddressBlock, Batch, Capabilities, Code, Device, DeviceError, GraphId, HostAccess, Kernel,
+    MemoryId, MemoryKind, PipelineId, Ticket,
 };
 use tidegate_vulkan::{Options, Select, VulkanDevice};
 
@@ -78,6 +78,10 @@ impl Device for Handle {
 
     fn destroy_pipeline(&self, id: PipelineId) {
         self.0.destroy_pipeline(id);
+    }
+
+    fn forget_graph(&self, id: GraphId) {
+        self.0.forget_graph(id);
     }
 
     fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {

@@ -50,7 +50,7 @@ impl Encoder<'_> {
     pub(crate) fn encode(&mut self) -> Result<(), DeviceError> {
         let mut ran = Stages::NONE;
         self.barrier(self.batch.opening);
-        for command in &self.batch.commands {
+        for command in &self.batch.body().commands {
             ran = ran.union(command.stage());
             match command {
                 Command::Barrier(it) => self.barrier(*it),
@@ -199,7 +199,7 @@ impl Encoder<'_> {
     }
 
     fn bind_regions(&mut self, span: Span, layout: &Layout) -> Result<(), DeviceError> {
-        let regions = self.batch.regions.get(span.range());
+        let regions = self.batch.body().regions.get(span.range());
         let Some(regions) = regions.filter(|it| it.len() == layout.bindings()) else {
             return Err(refused(format!(
                 "a launch of a kernel with {} buffers gives {}",
@@ -208,7 +208,7 @@ impl Encoder<'_> {
             )));
         };
         // Empty, or the same as the last launch's.
-        let same = |it: Span| self.batch.regions.get(it.range()) == Some(regions);
+        let same = |it: Span| self.batch.body().regions.get(it.range()) == Some(regions);
         if regions.is_empty() || self.bound.regions.is_some_and(same) {
             return Ok(());
         }
@@ -246,7 +246,7 @@ impl Encoder<'_> {
     }
 
     fn bind_scalars(&mut self, span: Span, layout: &Layout) -> Result<(), DeviceError> {
-        let bytes = self.batch.data.get(span.range());
+        let bytes = self.batch.body().data.get(span.range());
         let Some(bytes) = bytes.filter(|it| it.len() <= layout.scalar_bytes() as usize) else {
             return Err(refused(format!(
                 "a launch of a kernel with {} bytes of scalars gives {}",
@@ -254,7 +254,7 @@ impl Encoder<'_> {
                 span.len
             )));
         };
-        let same = |it: Span| self.batch.data.get(it.range()) == Some(bytes);
+        let same = |it: Span| self.batch.body().data.get(it.range()) == Some(bytes);
         if bytes.is_empty() || self.bound.scalars.is_some_and(same) {
             return Ok(());
         }
@@ -284,7 +284,7 @@ impl Encoder<'_> {
 
     fn upload(&self, target: &Region, data: Span) -> Result<(), DeviceError> {
         let buffer = self.slots.buffer(target)?;
-        let bytes = self.batch.data.get(data.range());
+        let bytes = self.batch.body().data.get(data.range());
         let Some(bytes) = bytes.filter(|it| it.len() as u64 == target.bytes) else {
             return Err(refused(format!("{} bytes for {target}", data.len)));
         };

@@ -48,12 +48,10 @@ pub(crate) fn run(options: &ChainOptions, common: &Common) -> Result<(), Failure
     check_size(&device, options.workgroups)?;
 
     let mut contenders = streams(&device, options)?;
-    contenders.extend(raw::contenders(
-        &choice.select(),
-        family,
-        options.dispatches,
-        options.workgroups,
-    )?);
+    if let Some(select) = choice.vulkan() {
+        let (dispatches, workgroups) = (options.dispatches, options.workgroups);
+        contenders.extend(raw::contenders(select, family, dispatches, workgroups)?);
+    }
     let bar = output::count_bar("Measuring", options.rounds.into());
     let measured = rounds::run(&mut contenders, &Plan::new(options.rounds), &mut || {
         bar.inc(1);

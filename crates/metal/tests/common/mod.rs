@@ -243,6 +243,19 @@ pub(crate) fn lcg_kernel() -> Kernel {
     kernel(&[(0, 0, Access::ReadWrite, false)], None)
 }
 
+/// `y[i] = x[i] * a + b` with the same constants. A chain of these between two buffers comes out wrong in any other order, where steps of [`LCG`] in place only must not overlap.
+pub(crate) const STEP: &str = "
+@group(0) @binding(0) var<storage, read> x: array<u32>;
+@group(0) @binding(1) var<storage, read_write> y: array<u32>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    y[id.x] = x[id.x] * 1664525u + 1013904223u;
+}";
+
+pub(crate) fn step_kernel() -> Kernel {
+    let (read, write) = (Access::Read, Access::ReadWrite);
+    kernel(&[(0, 0, read, false), (0, 1, write, false)], None)
+}
+
 /// What `steps` steps of [`LCG`] make of `x`.
 pub(crate) fn lcg(x: u32, steps: usize) -> u32 {
     (0..steps).fold(x, |x, _| {

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tidegate_core::{
-    Barrier, Batch, Capabilities, Code, Command, Device, DeviceError, HostAccess, Kernel, MemoryId,
-    MemoryKind, PipelineId, Region, ScalarPlace, Stages, Ticket,
+    Barrier, Batch, Capabilities, Code, Command, Device, DeviceError, GraphId, HostAccess, Kernel,
+    MemoryId, MemoryKind, PipelineId, Region, ScalarPlace, Stages, Ticket,
 };
 use tidegate_sim::Sim;
 
@@ -224,6 +224,10 @@ impl Device for Planted {
 
     fn destroy_pipeline(&self, id: PipelineId) {
         self.sim.destroy_pipeline(id);
+    }
+
+    fn forget_graph(&self, id: GraphId) {
+        self.sim.forget_graph(id);
     }
 
     fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {

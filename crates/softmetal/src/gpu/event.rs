@@ -43,18 +43,25 @@ impl Event {
         lock(&self.value).now
     }
 
-    /// Sets the value from the host, and tells the device.
+    /// Sets the value from the host, and tells the device. A value below the event's own changes nothing.
     pub(crate) fn set(&self, value: u64) {
-        self.signal(value);
+        let _ = self.raise(value);
         self.gpu.wake();
     }
 
     /// Sets the value. The device, which calls this under its lock, looks again by itself.
     pub(crate) fn signal(&self, value: u64) {
+        if let Err(now) = self.raise(value) {
+            let text = format!("a signal of {value} where {now} was");
+            self.gpu.world.noted(Rule::EventValue, text);
+        }
+    }
+
+    /// Sets the value, unless the event has more already.
+    fn raise(&self, value: u64) -> Result<(), u64> {
         let mut it = lock(&self.value);
         if value < it.now {
-            let text = format!("a signal of {value} where {} was", it.now);
-            self.gpu.world.noted(Rule::EventValue, text);
+            return Err(it.now);
         }
         it.now = value;
         let (due, rest) = std::mem::take(&mut it.listeners)
@@ -66,6 +73,7 @@ impl Event {
         for (_, listener) in due {
             self.gpu.call(Box::new(move || listener(value)));
         }
+        Ok(())
     }
 
     /// Calls `listener` on the thread for handlers once the value is reached.

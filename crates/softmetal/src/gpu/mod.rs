@@ -45,6 +45,7 @@ impl Segment {
             let works = encoder.nodes.iter().filter_map(|it| it.work.as_ref());
             works
                 .flat_map(Work::claims)
+                .chain(encoder.fences.iter().map(|it| &it.2))
                 .for_each(Claim::commit_unretained);
         }
     }
@@ -55,8 +56,8 @@ impl Segment {
 pub(crate) struct Encoder {
     pub(crate) label: String,
     pub(crate) nodes: Vec<Node>,
-    /// Fences that it waits for and updates, in the order of the calls.
-    pub(crate) fences: Vec<(Arc<Fence>, FenceUse)>,
+    /// Fences that it waits for and updates, in the order of the calls, and its claims on them.
+    pub(crate) fences: Vec<(Arc<Fence>, FenceUse, Claim)>,
     /// Tracked buffers that it uses.
     pub(crate) tracked: Vec<u64>,
 }
@@ -98,6 +99,8 @@ pub(crate) struct Fail {
     pub(crate) text: String,
     /// Labels of the encoders, and how far each came.
     pub(crate) encoders: Vec<(String, Progress)>,
+    /// The ends of those that did not come so far, and so did not update their fences.
+    pub(crate) missed: Vec<u64>,
 }
 
 /// As `MTLCommandEncoderErrorState`.
@@ -178,6 +181,11 @@ impl Gpu {
         // Under the lock, so that the device is not between looking and sleeping.
         drop(lock(&self.state));
         self.changed.notify_all();
+    }
+
+    /// Notes that the program was told of encoders that did not come to their ends.
+    pub(crate) fn tell(&self, missed: Vec<u64>) {
+        lock(&self.state).told.extend(missed);
     }
 
     /// Calls something on the thread for handlers.

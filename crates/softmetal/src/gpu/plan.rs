@@ -1,11 +1,12 @@
 //! A committed command buffer as nodes, each with what it comes after.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::gpu::event::Event;
 use crate::gpu::work::Work;
 use crate::gpu::{Encoder, FenceUse, Segment};
+use crate::metal::lifetime::Claim;
 use crate::rules::{Rule, lock};
 use crate::world::World;
 
@@ -22,7 +23,7 @@ pub(crate) enum Kind {
     /// Nothing: a meeting point of dependencies.
     Join,
     Wait(Arc<Event>, u64),
-    /// Also comes after every earlier command buffer of its queue.
+    /// Comes after what stands before it in its own command buffer alone.
     Signal(Arc<Event>, u64),
     Work {
         work: Arc<Work>,
@@ -34,24 +35,32 @@ pub(crate) enum Kind {
 pub(crate) struct Plan {
     pub(crate) base: u64,
     pub(crate) steps: Vec<Step>,
-    /// Labels of its encoders.
+    /// Labels of its encoders, and the nodes that they end with.
     pub(crate) encoders: Vec<String>,
+    pub(crate) exits: Vec<u64>,
+    /// On fences, until it has completed.
+    claims: Vec<Claim>,
     /// How many waits stand before anything else: it starts after them.
     pub(crate) leading: usize,
 }
 
-/// Makes a plan. `tracked` holds the last node that used each tracked buffer.
-pub(crate) fn plan(
-    queue: u64,
-    base: u64,
-    segments: Vec<Segment>,
-    tracked: &mut HashMap<u64, u64>,
-    world: &World,
-) -> Plan {
+/// What a plan rests on.
+pub(crate) struct Before<'a> {
+    /// The last node that used each tracked buffer.
+    pub(crate) tracked: &'a mut HashMap<u64, u64>,
+    /// Nodes that were never reached, as the program was told.
+    pub(crate) told: &'a HashSet<u64>,
+    pub(crate) world: &'a World,
+}
+
+/// Makes a plan.
+pub(crate) fn plan(queue: u64, base: u64, segments: Vec<Segment>, before: &mut Before<'_>) -> Plan {
     let mut plan = Plan {
         base,
         steps: Vec::new(),
         encoders: Vec::new(),
+        exits: Vec::new(),
+        claims: Vec::new(),
         leading: 0,
     };
     // The last wait: whatever stands after it waits too.
@@ -69,7 +78,7 @@ pub(crate) fn plan(
                 let before = (base..base + plan.steps.len() as u64).collect();
                 plan.push(Kind::Signal(event, value), before);
             }
-            Segment::Encoder(encoder) => plan.encoder(queue, encoder, &gate, tracked, world),
+            Segment::Encoder(encoder) => plan.encoder(queue, encoder, &gate, before),
         }
         leading = false;
     }
@@ -87,22 +96,25 @@ impl Plan {
     }
 
     /// An entry that waits for what the whole encoder waits for, its commands, and an exit that comes after them.
-    fn encoder(
-        &mut self,
-        queue: u64,
-        encoder: Encoder,
-        gate: &[u64],
-        tracked: &mut HashMap<u64, u64>,
-        world: &World,
-    ) {
+    fn encoder(&mut self, queue: u64, encoder: Encoder, gate: &[u64], before: &mut Before<'_>) {
+        let world = before.world;
         let mut after = gate.to_vec();
-        for (fence, it) in &encoder.fences {
+        for (fence, it, _) in &encoder.fences {
             match (*lock(&fence.last), it) {
                 (Some((other, _)), _) if other != queue => {
                     let text = format!("a fence of `{}` is used on two queues", encoder.label);
                     world.noted(Rule::FenceUse, text);
                 }
-                (Some((_, exit)), FenceUse::Wait) => after.push(exit),
+                (Some((_, exit)), FenceUse::Wait) => {
+                    if before.told.contains(&exit) {
+                        let text = format!(
+                            "`{}` waits for a fence, and the program was told that the encoder which should have updated it last failed",
+                            encoder.label
+                        );
+                        world.noted(Rule::FenceUse, text);
+                    }
+                    after.push(exit);
+                }
                 (None, FenceUse::Wait) => {
                     let text = format!(
                         "`{}` waits for a fence that nothing has updated",
@@ -113,7 +125,12 @@ impl Plan {
                 (_, FenceUse::Update) => {}
             }
         }
-        after.extend(encoder.tracked.iter().filter_map(|id| tracked.get(id)));
+        after.extend(
+            encoder
+                .tracked
+                .iter()
+                .filter_map(|id| before.tracked.get(id)),
+        );
         let entry = self.push(Kind::Join, after);
         let index = self.encoders.len();
         self.encoders.push(encoder.label);
@@ -134,13 +151,15 @@ impl Plan {
             self.push(kind, after);
         }
         let exit = self.push(Kind::Join, (entry..first + count).collect());
-        for (fence, it) in encoder.fences {
+        self.exits.push(exit);
+        for (fence, it, claim) in encoder.fences {
             if it == FenceUse::Update {
                 *lock(&fence.last) = Some((queue, exit));
             }
+            self.claims.push(claim);
         }
         for id in encoder.tracked {
-            tracked.insert(id, exit);
+            before.tracked.insert(id, exit);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::gpu::plan::{Kind, Plan, plan};
+use crate::gpu::plan::{Before, Kind, Plan, plan};
 use crate::gpu::work::Work;
 use crate::gpu::{Fail, Outcome, Progress, Submission};
 use crate::world::{Failure, Fault, Target, World, counted};
@@ -36,6 +36,8 @@ struct Run {
     fault: Option<Planned>,
     hangs: bool,
     failed: Option<Fail>,
+    /// How long after its last step its status says so.
+    lag: Duration,
     /// Steps before this one are done.
     open: usize,
     done: Box<dyn FnOnce(Outcome) + Send>,
@@ -50,9 +52,13 @@ type Ended = (Box<dyn FnOnce(Outcome) + Send>, Outcome);
 #[derive(Default)]
 pub(crate) struct State {
     queues: BTreeMap<u64, VecDeque<Run>>,
+    /// Command buffers that are done and whose status does not say so yet, by queue, and when it will.
+    late: BTreeMap<u64, VecDeque<(Instant, Run)>>,
     /// Numbers of nodes that are not done.
     unfinished: HashSet<u64>,
     tracked: HashMap<u64, u64>,
+    /// Nodes that were never reached, as the program was told.
+    pub(crate) told: HashSet<u64>,
     next: u64,
     pub(crate) stop: bool,
 }
@@ -61,7 +67,12 @@ impl State {
     pub(crate) fn submit(&mut self, submission: Submission, due: Instant, world: &World) {
         let queue = submission.queue;
         let base = self.next;
-        let plan = plan(queue, base, submission.segments, &mut self.tracked, world);
+        let mut before = Before {
+            tracked: &mut self.tracked,
+            told: &self.told,
+            world,
+        };
+        let plan = plan(queue, base, submission.segments, &mut before);
         self.next += plan.steps.len() as u64 + 1;
         self.unfinished.extend(base..base + plan.steps.len() as u64);
         let hangs = world.fault(|it| match it {
@@ -76,6 +87,7 @@ impl State {
             Fault::Fails(it) => Some(planned(it, &plan, world)),
             _ => None,
         });
+        let lag = lag(world, fault.is_some());
         self.queues.entry(queue).or_default().push_back(Run {
             id: base,
             plan,
@@ -84,15 +96,16 @@ impl State {
             fault,
             hangs: hangs.is_some(),
             failed: None,
+            lag,
             open: 0,
             done: submission.done,
         });
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.queues
-            .values()
-            .all(|runs| runs.iter().all(|it| it.hangs))
+        let ended = self.late.values().all(VecDeque::is_empty);
+        let mut runs = self.queues.values().flatten();
+        ended && runs.all(|it| it.hangs)
     }
 
     /// How long nothing will happen by itself.
@@ -103,19 +116,22 @@ impl State {
             .values()
             .flatten()
             .filter(|it| it.started.is_none());
+        let late = self.late.values().flatten().map(|it| it.0);
         let due = waiting
-            .map(|it| it.due.saturating_duration_since(now))
+            .map(|it| it.due)
+            .chain(late)
+            .map(|it| it.saturating_duration_since(now))
             .filter(|it| !it.is_zero());
         due.min().unwrap_or(Duration::from_millis(20))
     }
 
-    /// Does everything that takes no time: starts command buffers, passes waits, signals events. Gives the command buffers that have ended.
+    /// Does everything that takes no time: starts command buffers, passes waits, signals events. Gives the command buffers that have ended: those of a queue in the order of
+    /// their commits, and each a while after its events, which no page says to be signalled later than the status.
     pub(crate) fn settle(&mut self, made: Instant) -> Vec<Ended> {
-        let mut ended = Vec::new();
         let mut again = true;
         while again {
             again = false;
-            for runs in self.queues.values_mut() {
+            for (queue, runs) in &mut self.queues {
                 let mut first = true;
                 for run in runs.iter_mut() {
                     if !run.start(&mut self.unfinished) {
@@ -126,9 +142,17 @@ impl State {
                 }
                 while runs.front().is_some_and(Run::is_done) {
                     let Some(run) = runs.pop_front() else { break };
-                    ended.push(run.end(made));
+                    let late = self.late.entry(*queue).or_default();
+                    late.push_back((Instant::now() + run.lag, run));
                     again = true;
                 }
+            }
+        }
+        let now = Instant::now();
+        let mut ended = Vec::new();
+        for late in self.late.values_mut() {
+            while late.front().is_some_and(|it| it.0 <= now) {
+                ended.extend(late.pop_front().map(|it| it.1.end(made)));
             }
         }
         ended
@@ -199,6 +223,16 @@ impl State {
     }
 }
 
+/// How long the status lags behind the events. Most often it follows at once, unless it is to say that the command buffer failed.
+fn lag(world: &World, fails: bool) -> Duration {
+    let us = match world.below(4) {
+        0 => world.below(world.setup.delay_us_max + 1),
+        _ if fails => world.below(world.setup.delay_us_max + 1),
+        _ => 0,
+    };
+    Duration::from_micros(us)
+}
+
 /// Whether a fault of this target comes in this command buffer.
 fn hits(target: &mut Target, plan: &Plan) -> bool {
     match target {
@@ -263,8 +297,9 @@ impl Run {
             let over = match &step.kind {
                 Kind::Work { .. } => false,
                 Kind::Join => true,
+                // What failed and signals all the same has passed over its waits. Its signal in its turn leaves those before it their effect.
+                Kind::Signal(..) => self.failed.is_none() || first,
                 Kind::Wait(event, value) => event.value() >= *value,
-                Kind::Signal(..) => first,
             };
             if over {
                 if let Kind::Signal(event, value) = &step.kind {
@@ -346,13 +381,19 @@ impl Run {
             }
         };
         let encoders = self.plan.encoders.iter().enumerate();
-        let encoders = encoders
+        let encoders: Vec<_> = encoders
             .map(|(at, label)| (label.clone(), progress(at)))
+            .collect();
+        let ends = encoders.iter().zip(&self.plan.exits);
+        let missed = ends
+            .filter(|it| it.0.1 != Progress::Completed)
+            .map(|it| *it.1)
             .collect();
         self.failed.get_or_insert(Fail {
             code,
             text: text.to_owned(),
             encoders,
+            missed,
         });
         for (at, step) in self.plan.steps.iter_mut().enumerate() {
             let signal = matches!(step.kind, Kind::Signal(..));

@@ -44,6 +44,8 @@ struct State {
     open: bool,
     status: MTLCommandBufferStatus,
     error: Option<Retained<NSError>>,
+    /// Ends of encoders that the device did not come to, until the program asks for the status.
+    missed: Vec<u64>,
     completed: Vec<Handler>,
     scheduled: Vec<Handler>,
     kept: Vec<Retained<SoftBuffer>>,
@@ -112,7 +114,11 @@ define_class!(
 
         #[unsafe(method(status))]
         fn status_(&self) -> MTLCommandBufferStatus {
-            self.state(|it| it.status)
+            let (status, missed) = self.state(|it| (it.status, std::mem::take(&mut it.missed)));
+            if !missed.is_empty() {
+                self.ivars().queue.ivars().device.gpu().tell(missed);
+            }
+            status
         }
 
         #[unsafe(method_id(error))]
@@ -192,6 +198,7 @@ impl SoftCommandBuffer {
             open: false,
             status: MTLCommandBufferStatus::NotEnqueued,
             error: None,
+            missed: Vec::new(),
             completed: Vec::new(),
             scheduled: Vec::new(),
             kept: Vec::new(),
@@ -364,6 +371,7 @@ impl Pending {
     fn complete(self, outcome: Outcome) {
         autoreleasepool(|_| {
             let it = self.0.ivars();
+            let missed = outcome.error.as_ref().map(|it| it.missed.clone());
             let error = outcome
                 .error
                 .map(|fail| command_error(&it.live.world, &fail, it.style.infos));
@@ -373,6 +381,7 @@ impl Pending {
                     None => MTLCommandBufferStatus::Completed,
                 };
                 state.error = error;
+                state.missed = missed.unwrap_or_default();
                 state.times = (outcome.started, outcome.ended);
                 (
                     std::mem::take(&mut state.completed),

@@ -10,6 +10,7 @@ use crate::gpu::work::Work;
 use crate::gpu::{Encoder, FenceUse, Node};
 use crate::metal::buffer::SoftBuffer;
 use crate::metal::command_buffer::SoftCommandBuffer;
+use crate::metal::lifetime::Claim;
 use crate::metal::memory::{Memory, Use};
 use crate::metal::sync::SoftFence;
 use crate::metal::{Label, Protocol, soft};
@@ -96,7 +97,9 @@ impl Core {
         self.open("a fence's use");
         let fence: &SoftFence = soft(self.world(), fence.as_ref());
         if let Some(commands) = lock(&self.commands).as_mut() {
-            commands.fences.push((Arc::clone(&fence.ivars().fence), it));
+            let claim = Claim::new(&fence.ivars().lifetime);
+            let fence = Arc::clone(&fence.ivars().fence);
+            commands.fences.push((fence, it, claim));
         }
     }
 

@@ -14,6 +14,7 @@ use objc2_metal::{MTLDevice, MTLEvent, MTLFence, MTLSharedEvent};
 use crate::gpu::event::Event;
 use crate::gpu::{Fence, in_handler};
 use crate::metal::device::SoftDevice;
+use crate::metal::lifetime::Lifetime;
 use crate::metal::{Label, Protocol};
 use crate::rules::Rule;
 use crate::world::Live;
@@ -76,14 +77,7 @@ define_class!(
 
         #[unsafe(method(setSignaledValue:))]
         fn set_value_(&self, value: u64) {
-            let it = self.ivars();
-            let now = it.event.value();
-            it.device
-                .world()
-                .require(value >= now, Rule::EventValue, || {
-                    format!("the host sets {value} where {now} was")
-                });
-            it.event.set(value);
+            self.ivars().event.set(value);
         }
 
         #[unsafe(method(waitUntilSignaledValue:timeoutMS:))]
@@ -132,9 +126,16 @@ impl SoftEvent {
 
 pub(crate) struct FenceIvars {
     pub(crate) fence: Arc<Fence>,
+    pub(crate) lifetime: Arc<Lifetime>,
     device: Retained<SoftDevice>,
     label: Label,
     _live: Live,
+}
+
+impl Drop for FenceIvars {
+    fn drop(&mut self) {
+        self.lifetime.release();
+    }
 }
 
 define_class!(
@@ -167,6 +168,7 @@ impl SoftFence {
     pub(crate) fn new(device: &Retained<SoftDevice>) -> Retained<Self> {
         let this = Self::alloc().set_ivars(FenceIvars {
             fence: Arc::new(Fence::default()),
+            lifetime: Lifetime::new(device.world(), "a fence".to_owned()),
             device: device.clone(),
             label: Label::default(),
             _live: Live::new(device.world(), "MTLFence"),

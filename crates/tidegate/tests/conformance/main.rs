@@ -7,10 +7,13 @@
 )]
 
 mod events;
+mod graphs;
 mod kernels;
 mod launches;
 mod memory;
 mod misuse;
+#[cfg(all(feature = "metal", any(target_vendor = "apple", metal_soft)))]
+mod msl;
 mod transfers;
 mod world;
 
@@ -24,7 +27,31 @@ macro_rules! suite {
         mod vulkan {
             $($(#[test] fn $test() { crate::world::vulkan(crate::$module::$test); })*)*
         }
+        #[cfg(all(feature = "metal", any(target_vendor = "apple", metal_soft)))]
+        mod metal {
+            $($(#[test] fn $test() { crate::world::metal(crate::$module::$test); })*)*
+        }
     };
+}
+
+#[cfg(all(feature = "metal", any(target_vendor = "apple", metal_soft)))]
+mod metal_alone {
+    use crate::{msl, world::metal};
+
+    #[test]
+    fn source_is_taken_as_it_is() {
+        metal(msl::source_is_taken_as_it_is);
+    }
+
+    #[test]
+    fn wrong_source_is_refused() {
+        metal(msl::wrong_source_is_refused);
+    }
+
+    #[test]
+    fn a_library_that_is_none_is_refused() {
+        metal(msl::a_library_that_is_none_is_refused);
+    }
 }
 
 suite! {
@@ -58,6 +85,20 @@ suite! {
         streams_move_between_threads
         a_policy_may_change
         everything_may_be_dropped_while_pending;
+    graphs:
+        a_graph_does_again_what_was_captured
+        a_capture_does_nothing_by_itself
+        every_sort_of_command_is_captured
+        several_launches_are_in_flight
+        arguments_change_between_launches
+        a_change_that_is_refused_changes_nothing
+        barriers_follow_the_buffers
+        what_a_graph_uses_lives_as_long
+        buffers_that_a_graph_no_longer_uses_are_let_go
+        events_belong_to_each_launch
+        graphs_are_ordered_across_streams
+        a_long_graph_goes_in_parts
+        what_cannot_be_captured_is_said;
     memory:
         freed_memory_is_used_again
         memory_runs_out_and_comes_back
@@ -75,5 +116,6 @@ suite! {
         copies_that_do_not_fit
         things_of_another_device
         names_that_do_not_exist
-        sources_that_do_not_compile;
+        sources_that_do_not_compile
+        sources_for_another_backend;
 }

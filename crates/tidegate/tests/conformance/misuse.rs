@@ -261,3 +261,29 @@ pub(crate) fn sources_that_do_not_compile(world: &World) {
     assert!(error.to_string().contains("workgroup"), "{error}");
     bench.works();
 }
+
+pub(crate) fn sources_for_another_backend(world: &World) {
+    if !world.compiles() {
+        return;
+    }
+    let mut bench = Bench::new(world);
+    let module = if bench.device.capabilities().backend == "metal" {
+        let wgsl = tidegate_shader::Module::from_wgsl(&crate::kernels::wgsl("add")).unwrap();
+        let words = wgsl.spirv("add", &tidegate_shader::SpirvOptions::default());
+        // SAFETY: valid SPIR-V, and nothing is launched.
+        unsafe { bench.device.module_from_spirv(&words.unwrap()) }.unwrap()
+    } else {
+        let source = "kernel void add() {}";
+        // SAFETY: nothing is launched.
+        unsafe {
+            bench
+                .device
+                .module_from_msl(source, vec![crate::world::interface("add")])
+        }
+    };
+    let error = module.kernel("add").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Shader, "{error}");
+    let text = error.to_string();
+    assert!(text.contains("SPIR-V") && text.contains("MSL"), "{text}");
+    bench.works();
+}

@@ -14,12 +14,18 @@ pub(crate) enum Backend {
     Sim { seed: u64, write: bool, read: bool },
     /// The best device that Vulkan has, with the validation layer.
     Vulkan,
+    /// Metal: the system's own, or software classes that run late, in an order that the seed chooses.
+    #[cfg(any(target_vendor = "apple", metal_soft))]
+    Metal { seed: u64 },
 }
 
 pub(crate) struct World {
     backend: Backend,
     policy: Policy,
     opened: RefCell<Vec<Device>>,
+    /// What watches each device that was opened.
+    #[cfg(metal_soft)]
+    observers: RefCell<Vec<tidegate_softmetal::Observer>>,
     shown: RefCell<Vec<u8>>,
 }
 
@@ -33,6 +39,8 @@ pub(crate) fn under_every_policy(backend: Backend, test: fn(&World)) {
             backend,
             policy,
             opened: RefCell::default(),
+            #[cfg(metal_soft)]
+            observers: RefCell::default(),
             shown: RefCell::default(),
         };
         test(&world);
@@ -56,6 +64,14 @@ pub(crate) fn vulkan(test: fn(&World)) {
     under_every_policy(Backend::Vulkan, test);
 }
 
+/// Runs a test on Metal.
+#[cfg(any(target_vendor = "apple", metal_soft))]
+pub(crate) fn metal(test: fn(&World)) {
+    for seed in 0..2 {
+        under_every_policy(Backend::Metal { seed }, test);
+    }
+}
+
 impl World {
     pub(crate) fn device(&self) -> Device {
         self.device_with(|_| {})
@@ -72,12 +88,37 @@ impl World {
                 Device::simulated(Sim::with(seed, setup), limits)
             }
             Backend::Vulkan => {
-                let options = Options::default().with_limits(limits).with_validation(true);
+                let options = Options::default()
+                    .with_backend(tidegate::Backend::Vulkan)
+                    .with_limits(limits)
+                    .with_validation(true);
                 Device::open(&options).unwrap_or_else(|it| panic!("the suite needs Vulkan: {it}"))
+            }
+            #[cfg(any(target_vendor = "apple", metal_soft))]
+            Backend::Metal { seed } => {
+                self.observe(seed);
+                // The default: on this system it is Metal.
+                let device = Device::open(&Options::default().with_limits(limits)).unwrap();
+                assert_eq!(device.capabilities().backend, "metal");
+                device
             }
         };
         self.opened.borrow_mut().push(device.clone());
         device
+    }
+
+    /// Sets up the software classes for the next device. On a Mac there is nothing to set up.
+    #[cfg(any(target_vendor = "apple", metal_soft))]
+    fn observe(&self, seed: u64) {
+        #[cfg(metal_soft)]
+        {
+            let mut setup = tidegate_softmetal::Setup::default();
+            setup.seed = seed;
+            let observer = tidegate_softmetal::Observer::new(setup);
+            self.observers.borrow_mut().push(observer);
+        }
+        #[cfg(not(metal_soft))]
+        let _ = seed;
     }
 
     /// A new device and a stream on it.
@@ -98,14 +139,14 @@ impl World {
     pub(crate) fn kernel(&self, device: &Device, name: &str) -> Kernel {
         let module = match self.backend {
             Backend::Sim { .. } => device.module_from_host(twins()),
-            Backend::Vulkan => device.module_from_wgsl(&kernels::wgsl(name)).unwrap(),
+            _ => device.module_from_wgsl(&kernels::wgsl(name)).unwrap(),
         };
         module.kernel(name).unwrap()
     }
 
     /// Whether kernels come from WGSL here.
     pub(crate) fn compiles(&self) -> bool {
-        matches!(self.backend, Backend::Vulkan)
+        !matches!(self.backend, Backend::Sim { .. })
     }
 
     /// Keeps a result to be compared with the other policies'.
@@ -133,6 +174,11 @@ impl World {
                 assert_eq!(sim.live(), Live::default(), "not given back");
             }
         }
+        #[cfg(metal_soft)]
+        for observer in self.observers.into_inner() {
+            let wrong = observer.faults_at_end();
+            assert!(wrong.is_empty(), "{wrong:#?}");
+        }
         self.shown.into_inner()
     }
 }
@@ -145,4 +191,10 @@ pub(crate) fn twins() -> Vec<(tidegate_core::Kernel, tidegate_core::HostKernel)>
         _ => panic!("a twin is a function"),
     })
     .collect()
+}
+
+/// What a kernel of the suite takes, as a caller states it who has another source for it.
+pub(crate) fn interface(name: &str) -> tidegate::interface::Kernel {
+    let module = tidegate_shader::Module::from_wgsl(&kernels::wgsl(name)).unwrap();
+    module.kernel(name).unwrap().clone()
 }

@@ -1,0 +1,262 @@
+//! What a stream records while it captures: not work, but commands to keep.
+
+use std::fmt;
+
+use crate::batch::Batch;
+use crate::command::{Command, Launch, MemoryId, Region, Stages};
+use crate::context::Context;
+use crate::device::Device;
+use crate::error::Error;
+use crate::event::Event;
+use crate::graph::{Graph, GraphLaunch};
+use crate::hazard::Hazards;
+use crate::kernel::{Kernel, ScalarPlace};
+use crate::pipeline::Pipeline;
+use crate::policy::{Pending, Policy, decide};
+use crate::stream::{Arguments, Stream};
+
+/// A captured batch, and the pipelines of its launches in order.
+pub(crate) type Captured<D> = (Batch, Vec<Pipeline<D>>);
+
+/// Stands in a region for the constants until their memory is there.
+const CONSTANTS: MemoryId = MemoryId(u32::MAX);
+
+/// Where a launch stands in a graph.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) part: usize,
+    pub(crate) command: usize,
+}
+
+/// Commands on their way into a graph.
+pub(crate) struct Capture<D: Device> {
+    context: Context<D>,
+    pub(crate) parts: Vec<Captured<D>>,
+    hazards: Hazards,
+    pending: Pending,
+    pub(crate) launches: Vec<GraphLaunch<D>>,
+    pub(crate) constants: Vec<u8>,
+    pub(crate) pins: Vec<MemoryId>,
+    pub(crate) waits: Vec<Event<D>>,
+    pub(crate) records: Vec<Event<D>>,
+}
+
+impl<D: Device> fmt::Debug for Capture<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Capture")
+            .field("launches", &self.launches.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is left here was never made a graph.
+impl<D: Device> Drop for Capture<D> {
+    fn drop(&mut self) {
+        let mut state = self.context.0.state();
+        for id in self.pins.drain(..) {
+            state.unpin(id);
+        }
+    }
+}
+
+impl Batch {
+    /// What a command touches, and whether it writes it. `kernel` is that of a launch.
+    pub(crate) fn accesses(
+        &self,
+        command: &Command,
+        kernel: Option<&Kernel>,
+    ) -> impl Iterator<Item = (Region, bool)> + Clone {
+        let (launch, rest): (&[Region], [Option<(Region, bool)>; 2]) = match command {
+            Command::Launch(it) => (self.bindings(it), [None; 2]),
+            Command::Copy { source, target } => {
+                (&[], [Some((*source, false)), Some((*target, true))])
+            }
+            Command::Upload { target, .. } | Command::Fill { target, .. } => {
+                (&[], [Some((*target, true)), None])
+            }
+            Command::Barrier(_) => (&[], [None; 2]),
+        };
+        let bindings = kernel.map_or(&[][..], |it| &it.bindings);
+        // A uniform block of scalars comes after the bindings, and is only read.
+        let writes = bindings.iter().map(|it| it.access.writes());
+        let writes = writes.chain(std::iter::repeat(false));
+        let launch = launch.iter().copied().zip(writes);
+        launch.chain(rest.into_iter().flatten())
+    }
+}
+
+impl<D: Device> Capture<D> {
+    fn new(context: Context<D>) -> Self {
+        Self {
+            context,
+            parts: vec![(Batch::default(), Vec::new())],
+            hazards: Hazards::default(),
+            pending: Pending::default(),
+            launches: Vec::new(),
+            constants: Vec::new(),
+            pins: Vec::new(),
+            waits: Vec::new(),
+            records: Vec::new(),
+        }
+    }
+
+    /// Records a command and returns where it stands.
+    pub(crate) fn record(
+        &mut self,
+        stage: Stages,
+        accesses: impl Iterator<Item = (Region, bool)> + Clone,
+        build: impl FnOnce(&mut Batch) -> Command,
+    ) -> Place {
+        let limits = self.context.limits();
+        if decide(Policy::UntilSync, self.pending, Default::default(), limits).is_some() {
+            self.parts.push((Batch::default(), Vec::new()));
+            self.hazards.reset();
+            self.pending = Pending::default();
+        }
+        self.keep(accesses.clone());
+        let part = self.parts.len() - 1;
+        let batch = &mut self.parts[part].0;
+        if let Some(barrier) = self.hazards.note(stage, accesses.clone()) {
+            batch.commands.push(Command::Barrier(barrier));
+        }
+        let command = build(batch);
+        batch.commands.push(command);
+        let place = Place {
+            part,
+            command: batch.commands.len() - 1,
+        };
+        self.pending.commands += 1;
+        self.pending.inline_bytes = batch.data.len() as u64;
+        for (region, _) in accesses {
+            self.pending.bytes = self.pending.bytes.saturating_add(region.bytes);
+        }
+        place
+    }
+
+    /// Keeps what a command uses alive.
+    fn keep(&mut self, accesses: impl Iterator<Item = (Region, bool)>) {
+        let mut state = self.context.0.state();
+        for (region, _) in accesses {
+            if region.memory != CONSTANTS && !self.pins.contains(&region.memory) {
+                self.pins.push(region.memory);
+                state.pin(region.memory);
+            }
+        }
+    }
+
+    /// Keeps bytes for the graph's own memory, and says where they will be.
+    pub(crate) fn constant(&mut self, bytes: &[u8], align: u64) -> Region {
+        let align = usize::try_from(align.max(16)).unwrap_or(16);
+        let start = self.constants.len().next_multiple_of(align);
+        self.constants.resize(start, 0);
+        self.constants.extend_from_slice(bytes);
+        Region {
+            memory: CONSTANTS,
+            offset: start as u64,
+            bytes: bytes.len() as u64,
+        }
+    }
+
+    /// Says where the constants are.
+    pub(crate) fn place_constants(&mut self, memory: Option<MemoryId>) {
+        let Some(memory) = memory else { return };
+        let place = |region: &mut Region| {
+            if region.memory == CONSTANTS {
+                region.memory = memory;
+            }
+        };
+        for (batch, _) in &mut self.parts {
+            batch.regions.iter_mut().for_each(place);
+            for command in &mut batch.commands {
+                if let Command::Copy { source, .. } = command {
+                    place(source);
+                }
+            }
+        }
+        let blocks = self.launches.iter_mut().filter_map(|it| it.block.as_mut());
+        blocks.for_each(place);
+    }
+
+    /// Records a launch whose arguments have been checked.
+    pub(crate) fn launch(
+        &mut self,
+        pipeline: &Pipeline<D>,
+        grid: [u32; 3],
+        arguments: Arguments<'_>,
+    ) {
+        let kernel = pipeline.kernel();
+        let block = match kernel.scalars.as_ref().map(|it| it.place) {
+            Some(ScalarPlace::Uniform { .. }) => {
+                let align = self.context.capabilities().uniform_align;
+                Some(self.constant(arguments.scalars, align))
+            }
+            _ => None,
+        };
+        let bound = arguments.regions.iter().zip(&kernel.bindings);
+        let accesses = bound.map(|(region, binding)| (*region, binding.access.writes()));
+        let scalars = if block.is_none() {
+            arguments.scalars
+        } else {
+            &[]
+        };
+        let place = self.record(Stages::COMPUTE, accesses, |batch| {
+            let regions = arguments.regions.iter().copied().chain(block);
+            Command::Launch(Launch {
+                pipeline: pipeline.id(),
+                bindings: batch.push_regions(regions),
+                scalars: batch.push_data(scalars),
+                grid,
+            })
+        });
+        self.parts[place.part].1.push(pipeline.clone());
+        self.launches.push(GraphLaunch {
+            place,
+            pipeline: pipeline.clone(),
+            block,
+            aliasing: arguments.aliasing,
+        });
+    }
+}
+
+impl<D: Device> Stream<D> {
+    /// From now on commands are not work: they are kept for a graph, which [`Self::end_capture`] gives. Launches, uploads, copies, fills and events can be captured. The
+    /// bytes of an upload are read now, once.
+    ///
+    /// Events that are recorded in the capture mark each launch of the graph. Waiting for such an event in the same capture means nothing, as a graph's
+    /// commands are in order; any other event is waited for, as it then stands, by each launch.
+    ///
+    /// # Errors
+    /// [`Error::Capturing`] if it captures already; [`Error::Lost`].
+    pub fn begin_capture(&mut self) -> Result<(), Error> {
+        self.must_not_capture("the begin of a capture")?;
+        self.context.0.state().check_lost()?;
+        self.capture = Some(Box::new(Capture::new(self.context.clone())));
+        Ok(())
+    }
+
+    /// Ends a capture and makes a graph of it.
+    ///
+    /// # Errors
+    /// [`Error::NotCapturing`]; what an allocation and an upload can meet: what was captured is gone then.
+    pub fn end_capture(&mut self) -> Result<Graph<D>, Error> {
+        let capture = self.capture.take().ok_or(Error::NotCapturing)?;
+        Graph::new(self, *capture)
+    }
+
+    /// Ends a capture, if there is one, and forgets it.
+    pub fn abandon_capture(&mut self) {
+        self.capture = None;
+    }
+
+    /// Whether it captures.
+    pub fn is_capturing(&self) -> bool {
+        self.capture.is_some()
+    }
+
+    pub(crate) fn must_not_capture(&self, what: &'static str) -> Result<(), Error> {
+        match self.capture {
+            None => Ok(()),
+            Some(_) => Err(Error::Capturing { what }),
+        }
+    }
+}

@@ -1,0 +1,427 @@
+//! Graphs: commands recorded once and launched many times.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::allocate::Memory;
+use crate::batch::{Batch, Replay};
+use crate::capture::{Capture, Place};
+use crate::command::{Command, GraphId, MemoryId, Region, Span};
+use crate::context::Context;
+use crate::device::Device;
+use crate::error::Error;
+use crate::event::Event;
+use crate::hazard::Hazards;
+use crate::lane::Lane;
+use crate::pipeline::{Pipeline, Retired};
+use crate::policy::{Cause, Pending};
+use crate::state::State;
+use crate::stream::{Arguments, Stream, check, report_fault};
+
+/// Commands of a stream, kept with their barriers. [`Stream::launch_graph`] runs them all, in few submissions of their own.
+///
+/// A graph keeps the memory and the pipelines that it uses. Dropping it never waits.
+pub struct Graph<D: Device> {
+    context: Context<D>,
+    parts: Vec<Part>,
+    launches: Vec<GraphLaunch<D>>,
+    /// What it uses, each once, kept alive until it is dropped.
+    pins: Vec<MemoryId>,
+    /// Uniform blocks and data to upload, which no command of the graph writes.
+    constants: Option<Memory<D>>,
+    waits: Vec<Event<D>>,
+    records: Vec<Event<D>>,
+}
+
+/// Commands that go to the device together: those of one submission.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) id: GraphId,
+    version: u64,
+    body: Arc<Batch>,
+    /// What it touches: each allocation once, and whether it is written.
+    uses: Vec<(MemoryId, Touched)>,
+    pending: Pending,
+    totals: Totals,
+}
+
+/// What a command does to an allocation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Touched {
+    read: bool,
+    write: bool,
+}
+
+/// What a part adds to the counters.
+#[derive(Clone, Copy, Debug, Default)]
+struct Totals {
+    dispatches: u64,
+    barriers: u64,
+    blits: u64,
+    uploads: u64,
+    copies: u64,
+    bytes_inline: u64,
+}
+
+/// One kernel launch of a graph.
+pub(crate) struct GraphLaunch<D: Device> {
+    pub(crate) place: Place,
+    pub(crate) pipeline: Pipeline<D>,
+    /// Its uniform block of scalars, in the constants.
+    pub(crate) block: Option<Region>,
+    pub(crate) aliasing: bool,
+}
+
+impl<D: Device> fmt::Debug for Graph<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Graph")
+            .field("launches", &self.launches.len())
+            .field("parts", &self.parts.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<D: Device> Drop for Graph<D> {
+    fn drop(&mut self) {
+        let mut state = self.context.0.state();
+        for part in &self.parts {
+            state.retire(Retired::Graph(part.id));
+        }
+        for id in self.pins.drain(..) {
+            state.unpin(id);
+        }
+        self.context.0.destroy_retired(&mut state);
+    }
+}
+
+impl<D: Device> Graph<D> {
+    /// Makes a graph of what was captured. Constants go up on `stream`.
+    pub(crate) fn new(stream: &mut Stream<D>, mut capture: Capture<D>) -> Result<Self, Error> {
+        let context = stream.context().clone();
+        let constants = if capture.constants.is_empty() {
+            None
+        } else {
+            let bytes = std::mem::take(&mut capture.constants);
+            let memory = context.allocate(bytes.len() as u64, crate::MemoryKind::Device)?;
+            stream.upload(&memory, 0, &bytes)?;
+            Some(memory)
+        };
+        let constants_id = constants.as_ref().map(|it| it.id);
+        capture.place_constants(constants_id);
+        let mut state = context.0.state();
+        // Only now: what came before may have failed, and the capture then takes its pins back.
+        let pins = std::mem::take(&mut capture.pins);
+        let parts = std::mem::take(&mut capture.parts);
+        let parts = parts.into_iter().filter(|it| !it.0.is_empty());
+        let parts = parts.map(|body| state.graph_part(body)).collect();
+        drop(state);
+        Ok(Self {
+            context,
+            parts,
+            launches: std::mem::take(&mut capture.launches),
+            pins,
+            constants,
+            waits: std::mem::take(&mut capture.waits),
+            records: std::mem::take(&mut capture.records),
+        })
+    }
+
+    /// The context that it belongs to.
+    pub fn context(&self) -> &Context<D> {
+        &self.context
+    }
+
+    /// Number of kernel launches in it.
+    pub fn launches(&self) -> usize {
+        self.launches.len()
+    }
+
+    /// Number of submissions that a launch of it makes: 1, unless it is longer than [`Limits::commands_max`](crate::Limits::commands_max) or one of the other
+    /// limits of a batch.
+    pub fn submissions(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// The commands, as in a bug report.
+    pub fn batches(&self) -> impl Iterator<Item = &Batch> {
+        self.parts.iter().map(|it| &*it.body)
+    }
+
+    /// The pipeline of kernel launch `index`.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchLaunch`].
+    pub fn pipeline(&self, index: usize) -> Result<&Pipeline<D>, Error> {
+        let found = self.launches.get(index).map(|it| &it.pipeline);
+        found.ok_or(Error::NoSuchLaunch {
+            index,
+            launches: self.launches.len(),
+        })
+    }
+
+    /// Changes the arguments of kernel launch `index` (in the order of recording, from 0) for launches of the graph recorded from now on; those recorded already keep
+    /// theirs. Barriers are placed anew if a buffer changed.
+    ///
+    /// Scalars in a uniform block are uploaded on `stream`, which costs one small upload. Any other change makes the device translate the graph's commands anew
+    /// at its next launch.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchLaunch`]; [`Error::Launch`]; [`Error::ForeignDevice`]; those of an upload. The graph is then as before.
+    pub fn set_arguments(
+        &mut self,
+        stream: &mut Stream<D>,
+        index: usize,
+        arguments: Arguments<'_>,
+    ) -> Result<(), Error> {
+        if !self.context.same(stream.context()) {
+            return Err(Error::ForeignDevice { what: "graph" });
+        }
+        let pipeline = self.pipeline(index)?.clone();
+        let launch = &self.launches[index];
+        let arguments = Arguments {
+            aliasing: launch.aliasing || arguments.aliasing,
+            ..arguments
+        };
+        let part = &self.parts[launch.place.part];
+        let Some(Command::Launch(command)) = part.body.commands.get(launch.place.command) else {
+            return Ok(());
+        };
+        let kernel = pipeline.kernel();
+        check(kernel, self.context.capabilities(), command.grid, arguments).map_err(|problem| {
+            Error::Launch {
+                kernel: kernel.name.clone(),
+                problem,
+            }
+        })?;
+        if let (Some(block), Some(memory)) = (launch.block, &self.constants) {
+            stream.upload(memory, block.offset, arguments.scalars)?;
+        }
+        let count = kernel.bindings.len();
+        let (bindings, scalars) = (command.bindings, command.scalars);
+        let regions = Span {
+            start: bindings.start,
+            len: count as u32,
+        };
+        let same_regions = part.body.regions[regions.range()] == *arguments.regions;
+        let same_scalars =
+            launch.block.is_some() || part.body.data[scalars.range()] == *arguments.scalars;
+        if same_regions && same_scalars {
+            return Ok(());
+        }
+        let place = launch.place;
+        let part = &mut self.parts[place.part];
+        let body = Arc::make_mut(&mut part.body);
+        body.regions[regions.range()].copy_from_slice(arguments.regions);
+        if !same_scalars {
+            body.data[scalars.range()].copy_from_slice(arguments.scalars);
+        }
+        part.version += 1;
+        if !same_regions {
+            self.place_barriers(place.part, arguments.regions);
+        }
+        Ok(())
+    }
+
+    /// Places the barriers of a part anew, after regions of it were replaced with `added`.
+    fn place_barriers(&mut self, at: usize, added: &[Region]) {
+        let part = &mut self.parts[at];
+        let old = std::mem::take(&mut Arc::make_mut(&mut part.body).commands);
+        let mut launches = self.launches.iter_mut().filter(|it| it.place.part == at);
+        let mut kernels = Vec::new();
+        let mut hazards = Hazards::default();
+        let mut commands = Vec::with_capacity(old.len());
+        for command in old {
+            if matches!(command, Command::Barrier(_)) {
+                continue;
+            }
+            let launch = match command {
+                Command::Launch(_) => launches.next(),
+                _ => None,
+            };
+            let kernel = launch.as_ref().map(|it| it.pipeline.kernel());
+            let accesses = part.body.accesses(&command, kernel);
+            if let Some(barrier) = hazards.note(command.stage(), accesses) {
+                commands.push(Command::Barrier(barrier));
+            }
+            if let Some(launch) = launch {
+                launch.place.command = commands.len();
+                kernels.push(launch.pipeline.clone());
+            }
+            commands.push(command);
+        }
+        Arc::make_mut(&mut part.body).commands = commands;
+        let context = self.context.clone();
+        let mut state = context.0.state();
+        self.parts[at].summarise(&state, &kernels);
+        self.keep_used(&mut state, added);
+    }
+
+    /// Keeps what was added, and no longer what nothing uses now.
+    fn keep_used(&mut self, state: &mut State, added: &[Region]) {
+        for region in added {
+            if !self.pins.contains(&region.memory) {
+                self.pins.push(region.memory);
+                state.pin(region.memory);
+            }
+        }
+        let parts = &self.parts;
+        self.pins.retain(|id| {
+            let is_used = parts.iter().any(|it| it.uses.iter().any(|it| it.0 == *id));
+            if !is_used {
+                state.unpin(*id);
+            }
+            is_used
+        });
+    }
+}
+
+impl Part {
+    /// Notes what the commands touch. `pipelines` are those of its launches, in order.
+    fn summarise<D: Device>(&mut self, state: &State, pipelines: &[Pipeline<D>]) {
+        let mut launches = pipelines.iter();
+        let mut uses: Vec<(MemoryId, Touched)> = Vec::new();
+        let (mut pending, mut totals) = (Pending::default(), Totals::default());
+        for command in &self.body.commands {
+            let pipeline = match command {
+                Command::Launch(_) => launches.next(),
+                _ => None,
+            };
+            totals.count(command);
+            if let Command::Barrier(_) = command {
+                continue;
+            }
+            pending.commands += 1;
+            for (region, write) in self.body.accesses(command, pipeline.map(Pipeline::kernel)) {
+                pending.bytes = pending.bytes.saturating_add(region.bytes);
+                let at = uses.iter().position(|it| it.0 == region.memory);
+                let at = at.unwrap_or_else(|| {
+                    uses.push((region.memory, Touched::default()));
+                    uses.len() - 1
+                });
+                let touched = &mut uses[at].1;
+                touched.write |= write;
+                touched.read |= !write;
+            }
+        }
+        pending.inline_bytes = self.body.data.len() as u64;
+        let sees = |id| {
+            state
+                .memory
+                .row(id)
+                .is_some_and(crate::memory::Row::host_sees)
+        };
+        let host_reads = uses.iter().any(|(id, it)| it.write && sees(*id));
+        Arc::make_mut(&mut self.body).host_reads = host_reads;
+        (self.uses, self.pending, self.totals) = (uses, pending, totals);
+    }
+
+    /// One entry an access, for what has to be known of whole allocations only.
+    fn accesses(&self) -> impl Iterator<Item = (Region, bool)> + Clone {
+        self.uses.iter().flat_map(|(memory, touched)| {
+            let region = Region {
+                memory: *memory,
+                offset: 0,
+                bytes: 0,
+            };
+            let read = touched.read.then_some((region, false));
+            read.into_iter()
+                .chain(touched.write.then_some((region, true)))
+        })
+    }
+}
+
+impl Totals {
+    fn count(&mut self, command: &Command) {
+        match command {
+            Command::Barrier(_) => self.barriers += 1,
+            Command::Launch(_) => self.dispatches += 1,
+            Command::Upload { target, .. } => {
+                self.blits += 1;
+                self.uploads += 1;
+                self.bytes_inline += target.bytes;
+            }
+            Command::Copy { .. } => {
+                self.blits += 1;
+                self.copies += 1;
+            }
+            Command::Fill { .. } => self.blits += 1,
+        }
+    }
+}
+
+impl State {
+    /// Numbers a captured batch, and notes what it touches.
+    fn graph_part<D: Device>(&mut self, (body, pipelines): (Batch, Vec<Pipeline<D>>)) -> Part {
+        self.graphs += 1;
+        let mut part = Part {
+            id: GraphId(self.graphs),
+            version: 0,
+            body: Arc::new(body),
+            uses: Vec::new(),
+            pending: Pending::default(),
+            totals: Totals::default(),
+        };
+        part.summarise(self, &pipelines);
+        part
+    }
+
+    /// Makes the pending batch of `queue`, which is empty, a launch of a graph's part; returns the value of its ticket.
+    fn replay(&mut self, queue: u32, part: &Part) -> u64 {
+        let lane: &mut Lane = &mut self.lanes[queue as usize];
+        lane.batch.replay = Some(Replay {
+            graph: part.id,
+            version: part.version,
+            body: Arc::clone(&part.body),
+        });
+        lane.batch.host_reads = part.body.host_reads;
+        lane.pending = part.pending;
+        let value = lane.next_value();
+        for (region, write) in part.accesses() {
+            if let Some(row) = self.memory.row_mut(region.memory) {
+                row.note(queue, value, write);
+            }
+        }
+        let (counters, totals) = (&mut self.counters, part.totals);
+        counters.dispatches += totals.dispatches;
+        counters.barriers += totals.barriers;
+        counters.blits += totals.blits;
+        counters.cpu_to_gpu += totals.uploads;
+        counters.gpu_to_gpu += totals.copies;
+        counters.bytes_inline += totals.bytes_inline;
+        value
+    }
+}
+
+impl<D: Device> Stream<D> {
+    /// Launches a graph: everything in it, as if it were recorded here anew, in submissions of its own that are let through at once under every policy. What
+    /// is pending on the queue is submitted before it. Several launches may be in flight.
+    ///
+    /// Events that the graph waits for are waited for as they stand now, and events that it records stand for this launch.
+    ///
+    /// # Errors
+    /// [`Error::ForeignDevice`]; [`Error::Capturing`]; [`Error::Lost`]; [`Error::Failed`]; [`Error::SubmissionOutOfMemory`] if what is pending could not be
+    /// submitted. Of a graph of several submissions a part may have been recorded.
+    pub fn launch_graph(&mut self, graph: &Graph<D>) -> Result<(), Error> {
+        if !graph.context.same(&self.context) {
+            return Err(Error::ForeignDevice { what: "graph" });
+        }
+        self.must_not_capture("the launch of a graph")?;
+        for event in &graph.waits {
+            self.wait(event)?;
+        }
+        for part in &graph.parts {
+            let shared = &self.context.0;
+            let mut state = shared.ready_empty(self.queue, part.accesses())?;
+            report_fault(&mut self.faults_seen, &state)?;
+            self.last = state.replay(self.queue, part);
+            drop(state);
+            match shared.submit(self.queue, self.last, Cause::Graph) {
+                // It is recorded: that it found no memory is reported by whatever needs it next.
+                Ok(()) | Err(Error::SubmissionOutOfMemory) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.context.0.state().counters.graph_launches += 1;
+        graph.records.iter().try_for_each(|it| self.record(it))
+    }
+}
