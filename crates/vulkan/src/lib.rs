@@ -24,6 +24,10 @@ mod memory;
 mod pipeline;
 #[cfg(feature = "raw-chain")]
 mod raw;
+mod recording;
+mod recording;
+mod replay;
+mod replay;
 mod spirv;
 mod submit;
 mod support;
@@ -36,8 +40,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidegate_core::{
-    Batch, Capabilities, Code, Device, DeviceError, HostAccess, Kernel, MemoryId, MemoryKind,
-    PipelineId, Ticket,
+    Batch, Capabilities, Code, Device, DeviceError, GraphId, HostAccess, Kernel, MemoryId,
+    MemoryKind, PipelineId, Ticket,
 };
 
 use crate::device::Logical;
@@ -254,6 +258,10 @@ impl Device for VulkanDevice {
 
     fn destroy_pipeline(&self, id: PipelineId) {
         self.pipelines.remove(&self.device, id);
+    }
+
+    fn forget_graph(&self, id: GraphId) {
+        self.queues.forget_graph(&self.device, id);
     }
 
     fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {

@@ -2,20 +2,21 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ash::vk;
-use tidegate_core::{Batch, DeviceError, Stages, Ticket};
+use tidegate_core::{Batch, DeviceError, GraphId, Stages, Ticket};
 
 use crate::barrier;
-use crate::command::{Bound, Encoder, Scratch};
+use crate::command::Scratch;
 use crate::debug;
-use crate::descriptor::Descriptors;
 use crate::device::Logical;
 use crate::error::{OpenError, refused};
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
+use crate::recording::Recording;
+use crate::replay::{self, Replays};
 
 /// A queue and its timeline, on which the value of a ticket is the value of the semaphore.
 pub(crate) struct Queue {
@@ -32,18 +33,44 @@ pub(crate) struct Queue {
 /// What the thread that submits needs. Its lock also keeps the queue to one thread, as Vulkan asks.
 #[derive(Default)]
 struct Recorder {
-    in_flight: VecDeque<(u64, Recording)>,
+    in_flight: VecDeque<(u64, Flight)>,
     /// Complete and reset.
     idle: Vec<Recording>,
     scratch: Scratch,
     waits: Waits,
 }
 
-/// One submission's command buffer, and what lives as long as it.
-struct Recording {
-    pool: vk::CommandPool,
-    buffer: vk::CommandBuffer,
-    descriptors: Descriptors,
+/// What a submission must find until it has run.
+enum Flight {
+    Once(Recording),
+    /// A graph's, which others may share.
+    Kept(Arc<Recording>),
+}
+
+impl Flight {
+    fn buffer(&self) -> vk::CommandBuffer {
+        match self {
+            Self::Once(it) => it.buffer,
+            Self::Kept(it) => it.buffer,
+        }
+    }
+
+    /// Gives it back: to be recorded again, or if it is a graph's, to the graph.
+    ///
+    /// # Safety
+    /// It is not pending by this submission.
+    unsafe fn end(self, device: &Logical, idle: &mut Vec<Recording>) {
+        match self {
+            // SAFETY: the caller's promise.
+            Self::Once(mut recording) => match unsafe { recording.reset(device) } {
+                Ok(()) => idle.push(recording),
+                // SAFETY: the caller's promise.
+                Err(_) => unsafe { recording.destroy(device) },
+            },
+            // SAFETY: each submission that may be pending holds the recording, and this was not the last unless none is.
+            Self::Kept(recording) => unsafe { replay::release(device, recording) },
+        }
+    }
 }
 
 /// The semaphores that a submission waits for, in the forms of both submit calls.
@@ -56,14 +83,20 @@ struct Waits {
 }
 
 /// A device's queues.
-pub(crate) struct Queues(Vec<Queue>);
+pub(crate) struct Queues {
+    queues: Vec<Queue>,
+    replays: Replays,
+}
 
 impl Queues {
     pub(crate) fn new(device: &Logical, (family, count): (u32, u32)) -> Result<Self, OpenError> {
-        let mut queues = Self(Vec::new());
+        let mut queues = Self {
+            queues: Vec::new(),
+            replays: Replays::default(),
+        };
         for index in 0..count {
             match Queue::new(device, family, index) {
-                Ok(queue) => queues.0.push(queue),
+                Ok(queue) => queues.queues.push(queue),
                 Err(error) => {
                     // SAFETY: nothing was submitted.
                     unsafe { queues.destroy(device) };
@@ -75,9 +108,12 @@ impl Queues {
     }
 
     pub(crate) fn find(&self, index: u32) -> Result<&Queue, DeviceError> {
-        self.0
-            .get(index as usize)
-            .ok_or_else(|| refused(format!("there is no queue {index}, only {}", self.0.len())))
+        self.queues.get(index as usize).ok_or_else(|| {
+            refused(format!(
+                "there is no queue {index}, only {}",
+                self.queues.len()
+            ))
+        })
     }
 
     /// Records and submits a batch.
@@ -102,47 +138,45 @@ impl Queues {
             )));
         }
         recorder.waits.fill(self, &batch.waits)?;
-        if recorder.idle.is_empty() {
-            let completed = queue.completed(device)?;
-            queue.recycle(device, recorder, completed);
-        }
-        let mut recording = match recorder.idle.pop() {
-            Some(recording) => recording,
-            None => Recording::new(device, queue.family)?,
+        let flight = match &batch.replay {
+            Some(replay) => {
+                let family = queue.family;
+                let make = |recording: &mut Recording| {
+                    recording.record(device, memory, pipelines, &mut recorder.scratch, batch)
+                };
+                Flight::Kept(self.replays.recorded(device, family, replay, make)?)
+            }
+            None => Flight::Once(queue.record(device, memory, pipelines, recorder, batch)?),
         };
-        let done = recording
-            .record(device, memory, pipelines, &mut recorder.scratch, batch)
-            .and_then(|()| {
-                queue.hand_over(device, &recorder.waits, recording.buffer, ticket.value)
-            });
-        match done {
+        match queue.hand_over(device, &recorder.waits, flight.buffer(), ticket.value) {
             Ok(()) => {
-                recorder.in_flight.push_back((ticket.value, recording));
+                recorder.in_flight.push_back((ticket.value, flight));
                 // The device works by now: what resetting costs delays nothing.
                 queue.recycle(device, recorder, queue.seen.load(Ordering::Acquire));
                 Ok(())
             }
             // After a loss it is unknown whether the command buffer is pending. It then waits for the end of the device.
             Err(error @ DeviceError::Lost { .. }) => {
-                recorder.in_flight.push_back((ticket.value, recording));
+                recorder.in_flight.push_back((ticket.value, flight));
                 Err(error)
             }
             Err(error) => {
                 // SAFETY: not submitted.
-                match unsafe { recording.reset(device) } {
-                    Ok(()) => recorder.idle.push(recording),
-                    // SAFETY: not submitted.
-                    Err(_) => unsafe { recording.destroy(device) },
-                }
+                unsafe { flight.end(device, &mut recorder.idle) };
                 Err(error)
             }
         }
     }
 
+    /// Gives back what is kept of a graph.
+    pub(crate) fn forget_graph(&self, device: &Logical, id: GraphId) {
+        self.replays.forget(device, id);
+    }
+
     /// Waits until everything handed over has run, or for `timeout`. Whether it has.
     pub(crate) fn drain(&self, device: &Logical, timeout: Duration) -> bool {
         let end = Instant::now() + timeout;
-        self.0.iter().all(|queue| {
+        self.queues.iter().all(|queue| {
             let value = queue.submitted.load(Ordering::Acquire);
             let left = end.saturating_duration_since(Instant::now());
             queue
@@ -154,21 +188,29 @@ impl Queues {
     /// # Safety
     /// Nothing on the device runs any more, the device still lives, and the queues are not used again.
     pub(crate) unsafe fn destroy(&self, device: &Logical) {
-        for queue in &self.0 {
+        for queue in &self.queues {
             let mut recorder = queue
                 .recorder
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             let recorder = std::mem::take(&mut *recorder);
-            let in_flight = recorder.in_flight.into_iter().map(|it| it.1);
+            let Recorder {
+                in_flight,
+                mut idle,
+                ..
+            } = recorder;
             // SAFETY: the caller's promise. VUID-vkDestroyCommandPool-commandPool-00041, VUID-vkDestroySemaphore-semaphore-05149.
             unsafe {
-                for recording in in_flight.chain(recorder.idle) {
+                for (_, flight) in in_flight {
+                    flight.end(device, &mut idle);
+                }
+                for recording in idle {
                     recording.destroy(device);
                 }
                 device.raw.destroy_semaphore(queue.timeline, None);
             }
         }
+        self.replays.clear(device);
     }
 }
 
@@ -201,14 +243,38 @@ impl Queue {
         while let Some((value, _)) = recorder.in_flight.front()
             && *value <= completed
         {
-            let Some((_, mut recording)) = recorder.in_flight.pop_front() else {
+            let Some((_, flight)) = recorder.in_flight.pop_front() else {
                 break;
             };
             // SAFETY: its timeline value is reached, so that it has run.
-            match unsafe { recording.reset(device) } {
-                Ok(()) => recorder.idle.push(recording),
-                // SAFETY: as above.
-                Err(_) => unsafe { recording.destroy(device) },
+            unsafe { flight.end(device, &mut recorder.idle) };
+        }
+    }
+
+    /// Records a batch for one submission.
+    fn record(
+        &self,
+        device: &Logical,
+        memory: &Memory,
+        pipelines: &Pipelines,
+        recorder: &mut Recorder,
+        batch: &Batch,
+    ) -> Result<Recording, DeviceError> {
+        if recorder.idle.is_empty() {
+            let completed = self.completed(device)?;
+            self.recycle(device, recorder, completed);
+        }
+        let mut recording = match recorder.idle.pop() {
+            Some(recording) => recording,
+            None => Recording::new(device, self.family, false)?,
+        };
+        let scratch = &mut recorder.scratch;
+        match recording.record(device, memory, pipelines, scratch, batch) {
+            Ok(()) => Ok(recording),
+            Err(error) => {
+                // SAFETY: not submitted.
+                unsafe { Flight::Once(recording).end(device, &mut recorder.idle) };
+                Err(error)
             }
         }
     }
@@ -398,87 +464,5 @@ impl Waits {
             self.stages.push(stages);
         }
         Ok(())
-    }
-}
-
-impl Recording {
-    fn new(device: &Logical, family: u32) -> Result<Self, DeviceError> {
-        let info = vk::CommandPoolCreateInfo::default()
-            .queue_family_index(family)
-            .flags(vk::CommandPoolCreateFlags::TRANSIENT);
-        // SAFETY: the device was made with this family. VUID-vkCreateCommandPool-queueFamilyIndex-01937.
-        let pool = unsafe { device.raw.create_command_pool(&info, None) }
-            .map_err(|result| device.error("vkCreateCommandPool", result))?;
-        let info = vk::CommandBufferAllocateInfo::default()
-            .command_pool(pool)
-            .level(vk::CommandBufferLevel::PRIMARY)
-            .command_buffer_count(1);
-        // SAFETY: the pool is new and this thread's alone. VUID-vkAllocateCommandBuffers-pAllocateInfo::commandBufferCount-arraylength.
-        match unsafe { device.raw.allocate_command_buffers(&info) } {
-            Ok(buffers) => Ok(Self {
-                pool,
-                buffer: buffers[0],
-                descriptors: Descriptors::default(),
-            }),
-            Err(result) => {
-                // SAFETY: made above and used by nothing. VUID-vkDestroyCommandPool-commandPool-00041.
-                unsafe { device.raw.destroy_command_pool(pool, None) };
-                Err(device.error("vkAllocateCommandBuffers", result))
-            }
-        }
-    }
-
-    fn record(
-        &mut self,
-        device: &Logical,
-        memory: &Memory,
-        pipelines: &Pipelines,
-        scratch: &mut Scratch,
-        batch: &Batch,
-    ) -> Result<(), DeviceError> {
-        let info = vk::CommandBufferBeginInfo::default()
-            .flags(vk::CommandBufferUsageFlags::ONE_TIME_SUBMIT);
-        // SAFETY: the command buffer is new or was reset with its pool, and this thread's alone.
-        // VUID-vkBeginCommandBuffer-commandBuffer-00049, -00050.
-        unsafe { device.raw.begin_command_buffer(self.buffer, &info) }
-            .map_err(|result| device.error("vkBeginCommandBuffer", result))?;
-        Encoder {
-            device,
-            buffer: self.buffer,
-            slots: &memory.slots(),
-            table: &pipelines.table(),
-            descriptors: &mut self.descriptors,
-            scratch,
-            batch,
-            bound: Bound::default(),
-        }
-        .encode()?;
-        // SAFETY: it is being recorded, and no query or render pass is open. VUID-vkEndCommandBuffer-commandBuffer-00059.
-        unsafe { device.raw.end_command_buffer(self.buffer) }
-            .map_err(|result| device.error("vkEndCommandBuffer", result))
-    }
-
-    /// Makes it ready to be recorded again. Keeps its memory.
-    ///
-    /// # Safety
-    /// It is not pending.
-    unsafe fn reset(&mut self, device: &Logical) -> Result<(), vk::Result> {
-        // SAFETY: the caller's promise. VUID-vkResetCommandPool-commandPool-00040.
-        unsafe {
-            self.descriptors.reset(device);
-            device
-                .raw
-                .reset_command_pool(self.pool, vk::CommandPoolResetFlags::empty())
-        }
-    }
-
-    /// # Safety
-    /// It is not pending.
-    unsafe fn destroy(self, device: &Logical) {
-        // SAFETY: the caller's promise. VUID-vkDestroyCommandPool-commandPool-00041. The buffer goes with its pool.
-        unsafe {
-            self.descriptors.destroy(device);
-            device.raw.destroy_command_pool(self.pool, None);
-        }
     }
 }
