@@ -119,6 +119,7 @@ impl<D: Device> Context<D> {
             device_bytes: 0,
             host_bytes: 0,
             lost: None,
+            tracer: None,
             graphs: 0,
             faults: 0,
             fault: None,
@@ -268,10 +269,12 @@ impl<D: Device> Shared<D> {
         if let Some((value, batch)) = slot.taken.take() {
             let lane = state.lane_mut(queue);
             let pending = lane.pending_last;
+            let end = self.device.now_ns();
             lane.submitted = value;
-            lane.in_flight.push_back((value, batch));
-            lane.pace.sent(value, pending, start, self.device.now_ns());
-            let in_flight = lane.in_flight.len();
+            lane.pace.sent(value, pending, start, end);
+            let in_flight = lane.in_flight.len() + 1;
+            state.trace_submission((queue, value, &batch), cause, (start, end));
+            state.lane_mut(queue).in_flight.push_back((value, batch));
             state.counters.submitted(cause, pending, in_flight);
         }
         Ok(())
@@ -352,6 +355,7 @@ impl<D: Device> Shared<D> {
                 Ok(true) => {
                     let end = self.device.now_ns();
                     let mut state = self.state();
+                    self.trace_wait(&mut state, ticket, start, end);
                     let lane = state.lane_mut(ticket.queue);
                     lane.complete(ticket.value);
                     let waited = end.saturating_sub(start) > WAITED_NS;
@@ -378,7 +382,11 @@ impl<D: Device> Shared<D> {
         queue: u32,
         policy: Policy,
     ) -> Result<(), Error> {
+        let is_first = state.tracer.is_some() && state.lane(queue).pending.commands == 1;
         let lane = state.lane_mut(queue);
+        if is_first {
+            lane.began_ns = self.device.now_ns();
+        }
         lane.prompt |= policy != Policy::UntilSync;
         let ask = worth_asking(policy, lane.pending);
         let now = if ask { self.device.now_ns() } else { 0 };

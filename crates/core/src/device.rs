@@ -5,6 +5,7 @@ use std::fmt;
 use crate::batch::Batch;
 use crate::command::{GraphId, MemoryId, PipelineId, Ticket};
 use crate::kernel::{Code, Kernel};
+use crate::trace::Timing;
 
 /// What memory is for, from which a backend picks its heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -197,6 +198,12 @@ pub trait Device: Send + Sync + 'static {
 
     /// Gives pipeline `id` back.
     fn destroy_pipeline(&self, id: PipelineId);
+
+    /// Whether to note when each command of the batches submitted from now on runs. A device that cannot need do nothing.
+    fn set_timing(&self, _on: bool) {}
+
+    /// Adds when the commands of completed batches ran, each once. What is not asked for may be lost after a million commands.
+    fn take_timings(&self, _into: &mut Vec<Timing>) {}
 
     /// Gives back what was kept for replays of a graph: there will be none. A device that keeps nothing need do nothing.
     fn forget_graph(&self, _id: GraphId) {}

@@ -34,6 +34,9 @@ pub(crate) struct Lane {
     pub(crate) pace: Pace,
     /// Whether what is pending is to start as soon as the device has nothing to do, even if nothing more is recorded.
     pub(crate) prompt: bool,
+    /// While a trace is taken: when the pending batch, and the one taken last, got their first commands; 0 for unknown.
+    pub(crate) began_ns: u64,
+    pub(crate) began_taken_ns: u64,
     pub(crate) ring: Ring,
     pub(crate) ring_memory: Option<MemoryId>,
     /// For each queue, the highest ticket that a batch of this queue has waited for.
@@ -57,6 +60,8 @@ impl Lane {
             spare: Vec::new(),
             pace: Pace::default(),
             prompt: false,
+            began_ns: 0,
+            began_taken_ns: 0,
             ring: Ring::new(staging_bytes),
             ring_memory: None,
             seen: vec![0; queues as usize],
@@ -128,6 +133,7 @@ impl Lane {
         }
         self.ran = self.ran.union(stages);
         self.hazards.reset();
+        self.began_taken_ns = std::mem::take(&mut self.began_ns);
         self.pending_last = self.pending;
         self.pending = Pending::default();
         self.prompt = false;

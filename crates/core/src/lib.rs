@@ -37,6 +37,7 @@ mod policy;
 mod ring;
 mod state;
 mod stream;
+mod trace;
 mod transfer;
 
 pub use crate::allocate::Memory;
@@ -57,4 +58,5 @@ pub use crate::kernel::{
 pub use crate::pipeline::Pipeline;
 pub use crate::policy::{Cause, InFlight, Limits, Pending, Policy, decide, worth_asking};
 pub use crate::stream::{Arguments, Status, Stream};
+pub use crate::trace::{Timing, Trace, TraceEvent, TraceKind, TraceName};
 pub use crate::transfer::Download;

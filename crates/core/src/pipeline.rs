@@ -95,6 +95,11 @@ impl Pipelines {
         self.vacant.push(id.0);
     }
 
+    /// What a pipeline was made from.
+    pub(crate) fn kernel(&self, id: PipelineId) -> Option<Arc<Kernel>> {
+        self.names.get(id.0 as usize)?.clone()
+    }
+
     /// Names of kernels, each once, in order.
     pub(crate) fn names(&self, ids: &[PipelineId]) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();

@@ -11,6 +11,7 @@ use crate::error::{Error, Fault};
 use crate::lane::Lane;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
+use crate::trace::Tracer;
 
 /// The lanes, the memory's rows and what else recording needs. Nothing here blocks.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct State {
     pub(crate) device_bytes: u64,
     pub(crate) host_bytes: u64,
     pub(crate) lost: Option<Arc<Fault>>,
+    /// The trace that is being taken, if one is.
+    pub(crate) tracer: Option<Box<Tracer>>,
     /// Graphs made so far, which are never numbered again.
     pub(crate) graphs: u64,
     /// Failed submissions so far, and the last one.

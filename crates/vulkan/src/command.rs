@@ -12,6 +12,7 @@ use crate::error::refused;
 use crate::layout::Layout;
 use crate::memory::Slots;
 use crate::pipeline::Table;
+use crate::timing::Timestamps;
 
 /// Room that one queue's batches use again and again.
 #[derive(Default)]
@@ -30,6 +31,7 @@ pub(crate) struct Encoder<'a> {
     pub(crate) scratch: &'a mut Scratch,
     pub(crate) batch: &'a Batch,
     pub(crate) bound: Bound,
+    pub(crate) timestamps: Option<&'a mut Timestamps>,
 }
 
 /// What earlier launches of the batch left bound.
@@ -50,15 +52,18 @@ impl Encoder<'_> {
     pub(crate) fn encode(&mut self) -> Result<(), DeviceError> {
         let mut ran = Stages::NONE;
         self.barrier(self.batch.opening);
-        for command in &self.batch.body().commands {
+        for (index, command) in self.batch.body().commands.iter().enumerate() {
+            if let Command::Barrier(it) = command {
+                self.barrier(*it);
+                continue;
+            }
             ran = ran.union(command.stage());
-            match command {
-                Command::Barrier(it) => self.barrier(*it),
-                Command::Launch(launch) => self.launch(launch)?,
-                Command::Upload { target, data } => self.upload(target, *data)?,
-                Command::Copy { source, target } => self.copy(source, target)?,
-                Command::Fill { target, pattern } => self.fill(target, *pattern)?,
-                other => return Err(refused(format!("this backend has no {other:?}"))),
+            if let Some(timestamps) = &mut self.timestamps {
+                timestamps.start(self.device, self.buffer, index);
+            }
+            self.command(command)?;
+            if let Some(timestamps) = &self.timestamps {
+                timestamps.end(self.device, self.buffer, command.stage());
             }
         }
         if self.batch.host_reads && !ran.is_empty() {
@@ -67,7 +72,20 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    fn barrier(&self, it: Barrier) {
+    fn command(&mut self, command: &Command) -> Result<(), DeviceError> {
+        match command {
+            Command::Launch(launch) => self.launch(launch),
+            Command::Upload { target, data } => self.upload(target, *data),
+            Command::Copy { source, target } => self.copy(source, target),
+            Command::Fill { target, pattern } => self.fill(target, *pattern),
+            other => Err(refused(format!("this backend has no {other:?}"))),
+        }
+    }
+
+    fn barrier(&mut self, it: Barrier) {
+        if let Some(timestamps) = &mut self.timestamps {
+            timestamps.barrier();
+        }
         if !it.before.is_empty() && !it.after.is_empty() {
             self.dependency(barrier::before(it.before), barrier::after(it.after));
         }
@@ -147,8 +165,8 @@ impl Encoder<'_> {
         count: u32,
         block: &AddressBlock,
     ) -> Result<(), DeviceError> {
-        let regions = self.batch.regions.get(launch.bindings.range());
-        let scalars = self.batch.data.get(launch.scalars.range());
+        let regions = self.batch.body().regions.get(launch.bindings.range());
+        let scalars = self.batch.body().data.get(launch.scalars.range());
         let (Some(regions), Some(scalars)) = (regions, scalars) else {
             return Err(refused("a launch whose arguments are not in its batch"));
         };
@@ -161,11 +179,11 @@ impl Encoder<'_> {
             )));
         }
         let same = self.bound.regions.is_some_and(|it| {
-            self.batch.regions.get(it.range()) == Some(regions)
+            self.batch.body().regions.get(it.range()) == Some(regions)
                 && self
                     .bound
                     .scalars
-                    .and_then(|it| self.batch.data.get(it.range()))
+                    .and_then(|it| self.batch.body().data.get(it.range()))
                     == Some(scalars)
         });
         if same {

@@ -17,6 +17,7 @@ pub(crate) struct Logical {
     pub(crate) synchronization2: Option<khr::synchronization2::Device>,
     pub(crate) push_descriptor: Option<khr::push_descriptor::Device>,
     pub(crate) debug: Option<ext::debug_utils::Device>,
+    pub(crate) calibrated_timestamps: Option<ext::calibrated_timestamps::Device>,
     fault: Option<ext::device_fault::Device>,
     lost: OnceLock<String>,
 }
@@ -57,6 +58,8 @@ impl Logical {
             debug: options
                 .validation
                 .then(|| ext::debug_utils::Device::new(instance, &raw)),
+            calibrated_timestamps: has(ext::calibrated_timestamps::NAME)
+                .then(|| ext::calibrated_timestamps::Device::new(instance, &raw)),
             fault: has(ext::device_fault::NAME)
                 .then(|| ext::device_fault::Device::new(instance, &raw)),
             lost: OnceLock::new(),

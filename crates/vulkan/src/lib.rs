@@ -25,23 +25,22 @@ mod pipeline;
 #[cfg(feature = "raw-chain")]
 mod raw;
 mod recording;
-mod recording;
-mod replay;
 mod replay;
 mod spirv;
 mod submit;
 mod support;
+mod timing;
 #[cfg(test)]
 mod trace;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tidegate_core::{
     Batch, Capabilities, Code, Device, DeviceError, GraphId, HostAccess, Kernel, MemoryId,
-    MemoryKind, PipelineId, Ticket,
+    MemoryKind, PipelineId, Ticket, Timing,
 };
 
 use crate::device::Logical;
@@ -50,6 +49,7 @@ use crate::memory::Memory;
 use crate::pipeline::Pipelines;
 use crate::submit::{Queues, Spin};
 use crate::support::Support;
+use crate::timing::Timer;
 
 pub use crate::debug::ValidationLog;
 pub use crate::error::OpenError;
@@ -147,7 +147,6 @@ pub struct VulkanDevice {
     capabilities: Capabilities,
     spin: Spin,
     drop_wait: Duration,
-    opened: Instant,
     instance: Arc<Instance>,
 }
 
@@ -167,7 +166,12 @@ impl VulkanDevice {
         }
         let family = support.family(options);
         let device = Logical::new(&instance, &support, options, family)?;
-        let parts = Queues::new(&device, family).and_then(|queues| {
+        let timer = Timer::new(
+            device.calibrated_timestamps.clone(),
+            support.limits.timestamp_period,
+            support.timestamp_bits(family.0),
+        );
+        let parts = Queues::new(&device, family, timer).and_then(|queues| {
             let rest = Pipelines::new(&device, &support, options).and_then(|pipelines| {
                 let memory = Memory::new(&instance.raw, &device, &support, options);
                 // SAFETY: nothing was submitted.
@@ -189,7 +193,6 @@ impl VulkanDevice {
             device,
             spin: Spin::new(options.spin_ns, capabilities.software),
             drop_wait: Duration::from_nanos(options.drop_wait_ns),
-            opened: Instant::now(),
             support,
             capabilities,
             instance,
@@ -213,8 +216,15 @@ impl Device for VulkanDevice {
     }
 
     fn now_ns(&self) -> u64 {
-        // From 1: 0 stands for no clock.
-        u64::try_from(self.opened.elapsed().as_nanos()).map_or(u64::MAX, |it| it.saturating_add(1))
+        self.queues.timer().now_ns()
+    }
+
+    fn set_timing(&self, on: bool) {
+        self.queues.timer().set(on);
+    }
+
+    fn take_timings(&self, into: &mut Vec<Timing>) {
+        self.queues.take_timings(&self.device, into);
     }
 
     fn allocate(

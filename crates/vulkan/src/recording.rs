@@ -1,13 +1,14 @@
 //! A command buffer, and what lives as long as it.
 
 use ash::vk;
-use tidegate_core::{Batch, DeviceError};
+use tidegate_core::{Batch, DeviceError, Ticket};
 
 use crate::command::{Bound, Encoder, Scratch};
 use crate::descriptor::Descriptors;
 use crate::device::Logical;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
+use crate::timing::{Timer, Timestamps};
 
 /// A command buffer with a pool of its own, for one submission at a time, or for all those of a graph.
 pub(crate) struct Recording {
@@ -16,6 +17,7 @@ pub(crate) struct Recording {
     descriptors: Descriptors,
     /// Whether it is submitted many times.
     kept: bool,
+    timestamps: Timestamps,
 }
 
 impl Recording {
@@ -42,6 +44,7 @@ impl Recording {
                 buffer: buffers[0],
                 descriptors: Descriptors::default(),
                 kept,
+                timestamps: Timestamps::default(),
             }),
             Err(result) => {
                 // SAFETY: made above and used by nothing. VUID-vkDestroyCommandPool-commandPool-00041.
@@ -51,7 +54,7 @@ impl Recording {
         }
     }
 
-    /// Writes a batch into it.
+    /// Writes a batch into it, with timestamps if it is `timed`.
     pub(crate) fn record(
         &mut self,
         device: &Logical,
@@ -59,6 +62,7 @@ impl Recording {
         pipelines: &Pipelines,
         scratch: &mut Scratch,
         batch: &Batch,
+        timed: Option<Ticket>,
     ) -> Result<(), DeviceError> {
         let info = vk::CommandBufferBeginInfo::default().flags(if self.kept {
             // To any queue of the family, also while earlier submissions of it are pending.
@@ -70,6 +74,11 @@ impl Recording {
         // VUID-vkBeginCommandBuffer-commandBuffer-00049, -00050.
         unsafe { device.raw.begin_command_buffer(self.buffer, &info) }
             .map_err(|result| device.error("vkBeginCommandBuffer", result))?;
+        if let Some(ticket) = timed {
+            let commands = u32::try_from(batch.body().commands.len()).unwrap_or(u32::MAX);
+            self.timestamps
+                .begin(device, self.buffer, ticket, commands)?;
+        }
         Encoder {
             device,
             buffer: self.buffer,
@@ -79,11 +88,20 @@ impl Recording {
             scratch,
             batch,
             bound: Bound::default(),
+            timestamps: timed.map(|_| &mut self.timestamps),
         }
         .encode()?;
         // SAFETY: it is being recorded, and no query or render pass is open. VUID-vkEndCommandBuffer-commandBuffer-00059.
         unsafe { device.raw.end_command_buffer(self.buffer) }
             .map_err(|result| device.error("vkEndCommandBuffer", result))
+    }
+
+    /// Tells when its commands ran, if it was timed.
+    ///
+    /// # Safety
+    /// It has run.
+    pub(crate) unsafe fn harvest(&mut self, device: &Logical, timer: &Timer) {
+        self.timestamps.harvest(device, timer);
     }
 
     /// Makes it ready to be recorded again. Keeps its memory.
@@ -106,6 +124,7 @@ impl Recording {
         // SAFETY: the caller's promise. VUID-vkDestroyCommandPool-commandPool-00041. The buffer goes with its pool.
         unsafe {
             self.descriptors.destroy(device);
+            self.timestamps.destroy(device);
             device.raw.destroy_command_pool(self.pool, None);
         }
     }

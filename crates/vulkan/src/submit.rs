@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ash::vk;
-use tidegate_core::{Batch, DeviceError, GraphId, Stages, Ticket};
+use tidegate_core::{Batch, DeviceError, GraphId, Stages, Ticket, Timing};
 
 use crate::barrier;
 use crate::command::Scratch;
@@ -17,6 +17,7 @@ use crate::memory::Memory;
 use crate::pipeline::Pipelines;
 use crate::recording::Recording;
 use crate::replay::{self, Replays};
+use crate::timing::Timer;
 
 /// A queue and its timeline, on which the value of a ticket is the value of the semaphore.
 pub(crate) struct Queue {
@@ -61,12 +62,14 @@ impl Flight {
     /// It is not pending by this submission.
     unsafe fn end(self, device: &Logical, idle: &mut Vec<Recording>) {
         match self {
-            // SAFETY: the caller's promise.
-            Self::Once(mut recording) => match unsafe { recording.reset(device) } {
-                Ok(()) => idle.push(recording),
+            Self::Once(mut recording) => {
                 // SAFETY: the caller's promise.
-                Err(_) => unsafe { recording.destroy(device) },
-            },
+                match unsafe { recording.reset(device) } {
+                    Ok(()) => idle.push(recording),
+                    // SAFETY: the caller's promise.
+                    Err(_) => unsafe { recording.destroy(device) },
+                }
+            }
             // SAFETY: each submission that may be pending holds the recording, and this was not the last unless none is.
             Self::Kept(recording) => unsafe { replay::release(device, recording) },
         }
@@ -86,13 +89,19 @@ struct Waits {
 pub(crate) struct Queues {
     queues: Vec<Queue>,
     replays: Replays,
+    timer: Timer,
 }
 
 impl Queues {
-    pub(crate) fn new(device: &Logical, (family, count): (u32, u32)) -> Result<Self, OpenError> {
+    pub(crate) fn new(
+        device: &Logical,
+        (family, count): (u32, u32),
+        timer: Timer,
+    ) -> Result<Self, OpenError> {
         let mut queues = Self {
             queues: Vec::new(),
             replays: Replays::default(),
+            timer,
         };
         for index in 0..count {
             match Queue::new(device, family, index) {
@@ -138,21 +147,37 @@ impl Queues {
             )));
         }
         recorder.waits.fill(self, &batch.waits)?;
+        let timed = self.timer.is_on().then_some(ticket);
         let flight = match &batch.replay {
-            Some(replay) => {
+            // With timestamps in it, a recording could not run twice at a time.
+            Some(replay) if timed.is_none() => {
                 let family = queue.family;
                 let make = |recording: &mut Recording| {
-                    recording.record(device, memory, pipelines, &mut recorder.scratch, batch)
+                    recording.record(
+                        device,
+                        memory,
+                        pipelines,
+                        &mut recorder.scratch,
+                        batch,
+                        None,
+                    )
                 };
                 Flight::Kept(self.replays.recorded(device, family, replay, make)?)
             }
-            None => Flight::Once(queue.record(device, memory, pipelines, recorder, batch)?),
+            _ => {
+                let with = (device, &self.timer, memory, pipelines);
+                Flight::Once(queue.record(with, recorder, batch, timed)?)
+            }
         };
         match queue.hand_over(device, &recorder.waits, flight.buffer(), ticket.value) {
             Ok(()) => {
                 recorder.in_flight.push_back((ticket.value, flight));
                 // The device works by now: what resetting costs delays nothing.
-                queue.recycle(device, recorder, queue.seen.load(Ordering::Acquire));
+                queue.recycle(
+                    (device, &self.timer),
+                    recorder,
+                    queue.seen.load(Ordering::Acquire),
+                );
                 Ok(())
             }
             // After a loss it is unknown whether the command buffer is pending. It then waits for the end of the device.
@@ -166,6 +191,25 @@ impl Queues {
                 Err(error)
             }
         }
+    }
+
+    pub(crate) fn timer(&self) -> &Timer {
+        &self.timer
+    }
+
+    /// Adds when the commands of completed batches ran.
+    pub(crate) fn take_timings(&self, device: &Logical, into: &mut Vec<Timing>) {
+        for queue in &self.queues {
+            let mut recorder = queue
+                .recorder
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            // On a lost device nothing more is known.
+            if let Ok(completed) = queue.completed(device) {
+                queue.recycle((device, &self.timer), &mut recorder, completed);
+            }
+        }
+        self.timer.take(into);
     }
 
     /// Gives back what is kept of a graph.
@@ -239,14 +283,24 @@ impl Queue {
     }
 
     /// Resets what has run, up to the value `completed`, so that it can be recorded again.
-    fn recycle(&self, device: &Logical, recorder: &mut Recorder, completed: u64) {
+    fn recycle(
+        &self,
+        (device, timer): (&Logical, &Timer),
+        recorder: &mut Recorder,
+        completed: u64,
+    ) {
         while let Some((value, _)) = recorder.in_flight.front()
             && *value <= completed
         {
             let Some((_, flight)) = recorder.in_flight.pop_front() else {
                 break;
             };
-            // SAFETY: its timeline value is reached, so that it has run.
+            let mut flight = flight;
+            if let Flight::Once(recording) = &mut flight {
+                // SAFETY: its timeline value is reached, so that it has run.
+                unsafe { recording.harvest(device, timer) };
+            }
+            // SAFETY: as above.
             unsafe { flight.end(device, &mut recorder.idle) };
         }
     }
@@ -254,22 +308,21 @@ impl Queue {
     /// Records a batch for one submission.
     fn record(
         &self,
-        device: &Logical,
-        memory: &Memory,
-        pipelines: &Pipelines,
+        (device, timer, memory, pipelines): (&Logical, &Timer, &Memory, &Pipelines),
         recorder: &mut Recorder,
         batch: &Batch,
+        timed: Option<Ticket>,
     ) -> Result<Recording, DeviceError> {
         if recorder.idle.is_empty() {
             let completed = self.completed(device)?;
-            self.recycle(device, recorder, completed);
+            self.recycle((device, timer), recorder, completed);
         }
         let mut recording = match recorder.idle.pop() {
             Some(recording) => recording,
             None => Recording::new(device, self.family, false)?,
         };
         let scratch = &mut recorder.scratch;
-        match recording.record(device, memory, pipelines, scratch, batch) {
+        match recording.record(device, memory, pipelines, scratch, batch, timed) {
             Ok(()) => Ok(recording),
             Err(error) => {
                 // SAFETY: not submitted.

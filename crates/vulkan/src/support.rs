@@ -165,6 +165,12 @@ impl Support {
         })
     }
 
+    /// Bits of the timestamps that queues of a family write.
+    pub(crate) fn timestamp_bits(&self, family: u32) -> u32 {
+        let family = self.families.get(family as usize);
+        family.map_or(0, |it| it.timestamp_valid_bits)
+    }
+
     pub(crate) fn has(&self, extension: &CStr) -> bool {
         self.extensions.iter().any(|it| it.as_c_str() == extension)
     }
@@ -173,6 +179,7 @@ impl Support {
     pub(crate) fn extensions(&self, options: &Options) -> Vec<&'static CStr> {
         let mut wanted = self.features.extensions();
         wanted.push(ext::memory_budget::NAME);
+        wanted.push(ext::calibrated_timestamps::NAME);
         // A device that lists it must have it enabled. VUID-VkDeviceCreateInfo-pProperties-04451.
         wanted.push(khr::portability_subset::NAME);
         if options.push_descriptors {

@@ -11,7 +11,7 @@ use std::fmt::Debug;
 
 use tidegate_core::{
     Batch, Capabilities, Code, Context, Device, DeviceError, GraphId, HostAccess, Kernel, MemoryId,
-    MemoryKind, PipelineId, Ticket,
+    MemoryKind, PipelineId, Ticket, Timing,
 };
 use tidegate_shader::{BoundsChecks, Module, ShaderError, SpirvOptions};
 
@@ -217,6 +217,14 @@ impl Device for AnyDevice {
 
     fn destroy_pipeline(&self, id: PipelineId) {
         self.0.destroy_pipeline(id);
+    }
+
+    fn set_timing(&self, on: bool) {
+        self.0.set_timing(on);
+    }
+
+    fn take_timings(&self, into: &mut Vec<Timing>) {
+        self.0.take_timings(into);
     }
 
     fn forget_graph(&self, id: GraphId) {
