@@ -13,6 +13,7 @@ use tidegate_llm::sampler::{Sampler, SamplerOptions};
   tidegate devices
   tidegate generate --model model.gguf --chat --prompt \"Why has the sea tides?\"
   tidegate bench chain
+  tidegate generate --model model.gguf --prompt \"The tide\" --profile=timeline.html --trace trace.json
 
 Exit status: 0, 1 for a failure, 2 for wrong usage.")]
 pub(crate) struct Cli {
@@ -34,6 +35,12 @@ pub(crate) struct Common {
     /// Compile every kernel anew, and keep none in the user's cache folder
     #[arg(long, global = true)]
     pub(crate) no_cache: bool,
+    /// Write a trace for Chrome's or Perfetto's viewer: what the CPU recorded and submitted, what the GPU ran, who waited
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Print the kernels by their time on the device, and write a page with the timeline [default: tidegate-profile.html]
+    #[arg(long, global = true, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub(crate) profile: Option<Option<PathBuf>>,
     /// Which backend's devices to look at [default: all, the system's own first]
     #[arg(long, global = true, value_enum, value_name = "B")]
     pub(crate) backend: Option<BackendName>,

@@ -14,6 +14,7 @@ use tidegate_llm::{GenerateOptions as ModelOptions, Generated, Model};
 
 use crate::cli::{Common, GenerateOptions, PromptOptions};
 use crate::failure::Failure;
+use crate::profile::Profile;
 use crate::{counters, device, model, output, text};
 
 #[derive(Serialize)]
@@ -40,6 +41,7 @@ pub(crate) fn run(options: &GenerateOptions, common: &Common) -> Result<(), Fail
     let (prompt, chat) = model::encode_prompt(&file, &prompt, options.chat)?;
     let context = file.config().context_tokens;
     check_context(prompt.len(), options.max_tokens, context)?;
+    let profile = Profile::new(common)?;
     let stats = options.stats.as_deref().map(Stats::create).transpose()?;
     if options.temperature == 0.0 && (options.top_p.is_some() || options.top_k.is_some()) {
         output::warning(
@@ -49,6 +51,7 @@ pub(crate) fn run(options: &GenerateOptions, common: &Common) -> Result<(), Fail
 
     let device = choice.open(tidegate::QueueFamily::Compute)?;
     let model = model::load(file, &device)?;
+    profile.start(&device);
     let (text, generated) = stream(&model, &prompt, options, common.json)?;
     let document = Document {
         text: &text,
@@ -70,7 +73,7 @@ pub(crate) fn run(options: &GenerateOptions, common: &Common) -> Result<(), Fail
     if common.json {
         output::document(&document)?;
     }
-    Ok(())
+    profile.finish(&device)
 }
 
 fn prompt(options: &PromptOptions) -> Result<String, Failure> {

@@ -14,6 +14,7 @@ mod failure;
 mod generate;
 mod model;
 mod output;
+mod profile;
 mod score;
 mod text;
 

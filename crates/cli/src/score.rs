@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::cli::{Common, ScoreOptions};
 use crate::failure::Failure;
+use crate::profile::Profile;
 use crate::{device, model, output, text};
 
 #[derive(Serialize)]
@@ -31,8 +32,10 @@ pub(crate) fn run(options: &ScoreOptions, common: &Common) -> Result<(), Failure
             ids.len()
         )));
     }
+    let profile = Profile::new(common)?;
     let device = choice.open(tidegate::QueueFamily::Compute)?;
     let model = model::load(file, &device)?;
+    profile.start(&device);
     let nll = model
         .score(&ids, options.policy.policy())
         .map_err(Failure::failed)?;
@@ -41,11 +44,13 @@ pub(crate) fn run(options: &ScoreOptions, common: &Common) -> Result<(), Failure
         nll,
     };
     if common.json {
-        return output::document(&document);
+        output::document(&document)?;
+    } else {
+        output::print(&format!(
+            "{} tokens, {nll:.4} nats a token (perplexity {:.3})\n",
+            document.tokens,
+            nll.exp()
+        ))?;
     }
-    output::print(&format!(
-        "{} tokens, {nll:.4} nats a token (perplexity {:.3})\n",
-        document.tokens,
-        nll.exp()
-    ))
+    profile.finish(&device)
 }

@@ -355,3 +355,50 @@ fn a_reader_that_leaves_ends_the_text_quietly() {
     assert_succeeds(&output);
     assert_eq!(stderr(&output), "");
 }
+
+#[test]
+fn what_happened_is_written_and_drawn() {
+    let model = model("profile.gguf", |_| {});
+    let (trace, page) = (file("trace.json", b""), file("page.html", b""));
+    let profile = format!("--profile={}", text(&page));
+    let output = run(&[
+        "generate",
+        "--model",
+        text(&model),
+        "--prompt",
+        "abc",
+        "--max-tokens",
+        "5",
+        "--json",
+        "--trace",
+        text(&trace),
+        &profile,
+    ]);
+    assert_succeeds(&output);
+    // The document is still alone on standard output.
+    assert!(document(&output)["tokens"].is_u64());
+    let said = stderr(&output);
+    assert!(
+        said.contains("kernel") && said.contains("total ms"),
+        "{said}"
+    );
+
+    let written: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&trace).unwrap()).unwrap();
+    let events = written["traceEvents"].as_array().unwrap();
+    let on = |category: &str| events.iter().filter(|it| it["cat"] == category).count();
+    let dispatches = document(&output)["counters"]["dispatches"]
+        .as_u64()
+        .unwrap();
+    assert!(on("CPU submits") > 0 && on("CPU records") > 0 && on("CPU waits") > 0);
+    assert!(on("GPU runs") as u64 >= dispatches, "{dispatches}");
+
+    let drawn = std::fs::read_to_string(&page).unwrap();
+    assert!(drawn.contains("<canvas") && !drawn.contains("/*DATA*/"));
+    let refused = run(&["bench", "chain", "--trace", "/nonexistent/trace.json"]);
+    assert_fails(
+        &refused,
+        1,
+        &["/nonexistent/trace.json", "cannot be written"],
+    );
+}

@@ -12,7 +12,7 @@ use crate::backend::AnyDevice;
 use crate::backend::{self, AnyContext};
 use crate::buffer::bytes;
 use crate::starter::{self, Bell};
-use crate::{Buffer, Error, Event, Module, Stream};
+use crate::{Buffer, Error, Event, Module, Stream, Trace};
 
 /// A device that is open. Clones are handles to the same device, which is closed when the last handle and everything made from it is dropped.
 #[derive(Clone, Debug)]
@@ -233,6 +233,20 @@ impl Device {
     /// Starts counting again. Levels, such as memory in use, stay.
     pub fn reset_counters(&self) {
         self.context.reset_counters();
+    }
+
+    /// Starts a trace of everything that all streams do, of at most `events_max` events; a kernel launch is one, a submission three. One that was being taken is forgotten.
+    ///
+    /// While it is taken, each command costs two timestamps on the device, and graphs are translated at every launch instead of replayed. Otherwise tracing costs
+    /// nothing that can be measured.
+    pub fn start_trace(&self, events_max: usize) {
+        self.context.start_trace(events_max);
+    }
+
+    /// Ends a trace and gives it; empty if none was being taken. Synchronize streams first: what has not run yet is in it without its times on the device. Metal tells no
+    /// times of single commands, and so does a Vulkan device without `VK_EXT_calibrated_timestamps`.
+    pub fn end_trace(&self) -> Trace {
+        Trace::new(self.context.end_trace())
     }
 
     /// What Vulkan's validation layer has said so far: its latest 256 messages, oldest first. Empty without [`Options::validation`].

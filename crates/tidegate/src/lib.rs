@@ -56,6 +56,7 @@ mod graph;
 mod module;
 mod starter;
 mod stream;
+mod trace;
 
 pub use crate::arguments::{Argument, Arguments, Block, List};
 pub use crate::buffer::{Buffer, Slice};
@@ -64,9 +65,11 @@ pub use crate::error::{Error, ErrorKind};
 pub use crate::graph::Graph;
 pub use crate::module::{Kernel, Module};
 pub use crate::stream::{Event, Grid, Pending, Stream};
+
+pub use crate::trace::{KernelTime, Slice as TraceSlice, Trace};
 pub use tidegate_core::{
     Capabilities, Cause, Counters, Error as StreamError, Fault, LaunchProblem, Limits, Policy,
-    Status,
+    Status, TraceEvent, TraceKind, TraceName,
 };
 pub use tidegate_shader::ShaderError;
 

@@ -13,6 +13,7 @@ use crate::cli::{ChainOptions, Common, PolicyName};
 use crate::device;
 use crate::failure::Failure;
 use crate::output;
+use crate::profile::Profile;
 
 /// What every launch runs. The factor is odd, so that no error is ever multiplied away.
 pub(crate) const SOURCE: &str = "
@@ -44,6 +45,7 @@ struct Document<'a> {
 pub(crate) fn run(options: &ChainOptions, common: &Common) -> Result<(), Failure> {
     let choice = device::choose(common)?;
     let family = options.queue_family.family();
+    let profile = Profile::new(common)?;
     let device = choice.open(family)?;
     check_size(&device, options.workgroups)?;
 
@@ -52,6 +54,7 @@ pub(crate) fn run(options: &ChainOptions, common: &Common) -> Result<(), Failure
         let (dispatches, workgroups) = (options.dispatches, options.workgroups);
         contenders.extend(raw::contenders(select, family, dispatches, workgroups)?);
     }
+    profile.start(&device);
     let bar = output::count_bar("Measuring", options.rounds.into());
     let measured = rounds::run(&mut contenders, &Plan::new(options.rounds), &mut || {
         bar.inc(1);
@@ -70,10 +73,11 @@ pub(crate) fn run(options: &ChainOptions, common: &Common) -> Result<(), Failure
         rows: &rows,
     };
     if common.json {
-        output::document(&document)
+        output::document(&document)?;
     } else {
-        output::print(&table(&document, device.capabilities().software))
+        output::print(&table(&document, device.capabilities().software))?;
     }
+    profile.finish(&device)
 }
 
 /// One word an invocation must fit in one buffer, and the launch in the device's grid.

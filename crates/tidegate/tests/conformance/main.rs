@@ -14,6 +14,7 @@ mod memory;
 mod misuse;
 #[cfg(all(feature = "metal", any(target_vendor = "apple", metal_soft)))]
 mod msl;
+mod traces;
 mod transfers;
 mod world;
 
@@ -99,6 +100,10 @@ suite! {
         graphs_are_ordered_across_streams
         a_long_graph_goes_in_parts
         what_cannot_be_captured_is_said;
+    traces:
+        a_trace_says_what_happened
+        times_are_in_order
+        a_trace_has_a_limit;
     memory:
         freed_memory_is_used_again
         memory_runs_out_and_comes_back

@@ -1,0 +1,192 @@
+//! `--trace` and `--profile`: what happened when, as files and as a table.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tidegate::{Device, KernelTime, Trace};
+
+use crate::cli::Common;
+use crate::failure::Failure;
+use crate::output;
+
+/// Events that a trace may have: some 100 MB of memory, and the decoding of thousands of tokens.
+const EVENTS_MAX: usize = 1 << 20;
+/// Where `--profile` alone puts its page.
+const PAGE: &str = "tidegate-profile.html";
+const TEMPLATE: &str = include_str!("profile.html");
+
+/// What the user wants to see. Files are made before any work, so that nobody waits for what cannot be written.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    trace: Option<(PathBuf, File)>,
+    page: Option<(PathBuf, File)>,
+    quiet: bool,
+}
+
+impl Profile {
+    /// Makes the files.
+    pub(crate) fn new(common: &Common) -> Result<Self, Failure> {
+        let page = common.profile.as_ref();
+        let page = page.map(|it| it.clone().unwrap_or_else(|| PAGE.into()));
+        Ok(Self {
+            trace: common.trace.clone().map(create).transpose()?,
+            page: page.map(create).transpose()?,
+            quiet: common.json,
+        })
+    }
+
+    /// Starts to trace, if anything is wanted.
+    pub(crate) fn start(&self, device: &Device) {
+        if self.trace.is_some() || self.page.is_some() {
+            device.start_trace(EVENTS_MAX);
+        }
+    }
+
+    /// Writes what is wanted. The device's streams have been waited for.
+    pub(crate) fn finish(self, device: &Device) -> Result<(), Failure> {
+        if self.trace.is_none() && self.page.is_none() {
+            return Ok(());
+        }
+        let trace = device.end_trace();
+        if trace.dropped() > 0 {
+            output::warning(&format!(
+                "the trace holds {EVENTS_MAX} events, and {} more are missing in it; trace less work",
+                trace.dropped()
+            ));
+        }
+        let kernels = trace.kernels();
+        if kernels.is_empty() {
+            output::warning(
+                "the device does not tell when it ran what; only the CPU's side was traced",
+            );
+        }
+        let about = about(device, &trace);
+        if let Some((path, file)) = self.trace {
+            write(&path, file, trace.to_json().as_bytes())?;
+            output::note(&format!(
+                "trace: {} (open it at https://ui.perfetto.dev or chrome://tracing)",
+                path.display()
+            ));
+        }
+        if let Some((path, file)) = self.page {
+            write(&path, file, page(&about, &kernels, &trace)?.as_bytes())?;
+            let table = table(&about, &kernels);
+            if self.quiet {
+                output::note(table.trim_end());
+            } else {
+                output::print(&table)?;
+            }
+            output::note(&format!("timeline: {}", path.display()));
+        }
+        Ok(())
+    }
+}
+
+fn create(path: PathBuf) -> Result<(PathBuf, File), Failure> {
+    let file = File::create(&path).map_err(|error| {
+        Failure::Failed(format!("{} cannot be written: {error}", path.display()))
+    })?;
+    Ok((path, file))
+}
+
+fn write(path: &Path, mut file: File, bytes: &[u8]) -> Result<(), Failure> {
+    file.write_all(bytes)
+        .map_err(|error| Failure::Failed(format!("{} cannot be written: {error}", path.display())))
+}
+
+fn about(device: &Device, trace: &Trace) -> String {
+    let (busy, whole) = trace.busy_ns();
+    let share = 100.0 * busy as f64 / whole.max(1) as f64;
+    format!(
+        "{}: {:.3} ms, of which the device ran something for {:.3} ms ({share:.0} %)",
+        device.capabilities().name,
+        whole as f64 / 1e6,
+        busy as f64 / 1e6
+    )
+}
+
+/// The kernels by their time.
+fn table(about: &str, kernels: &[KernelTime]) -> String {
+    let total: u64 = kernels.iter().map(|it| it.total_ns).sum();
+    let width = kernels
+        .iter()
+        .map(|it| it.name.len())
+        .max()
+        .unwrap_or(0)
+        .max(6);
+    let mut text = format!(
+        "\n{about}\n{:width$} {:>9} {:>10} {:>7} {:>9} {:>10}\n",
+        "kernel", "count", "total ms", "share", "mean us", "longest us"
+    );
+    for it in kernels {
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "{:width$} {:>9} {:>10.3} {:>5.1} % {:>9.2} {:>10.2}",
+            it.name,
+            it.count,
+            it.total_ns as f64 / 1e6,
+            100.0 * it.total_ns as f64 / total.max(1) as f64,
+            it.total_ns as f64 / it.count.max(1) as f64 / 1e3,
+            it.longest_ns as f64 / 1e3
+        );
+    }
+    text
+}
+
+/// What the page draws.
+#[derive(Serialize)]
+struct Data<'a> {
+    about: &'a str,
+    kernels: Vec<Row<'a>>,
+    tracks: Vec<String>,
+    names: Vec<String>,
+    /// Track, name, start and duration in nanoseconds.
+    events: Vec<(usize, usize, u64, u64)>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    count: u64,
+    total_ns: u64,
+    longest_ns: u64,
+    bytes: u64,
+}
+
+fn page(about: &str, kernels: &[KernelTime], trace: &Trace) -> Result<String, Failure> {
+    let (mut tracks, mut names, mut events) = (Vec::new(), Vec::new(), Vec::new());
+    for slice in trace.slices() {
+        let track = position(&mut tracks, slice.track);
+        let name = position(&mut names, slice.name);
+        events.push((track, name, slice.start_ns, slice.end_ns - slice.start_ns));
+    }
+    let rows = kernels.iter().map(|it| Row {
+        name: &it.name,
+        count: it.count,
+        total_ns: it.total_ns,
+        longest_ns: it.longest_ns,
+        bytes: it.bytes,
+    });
+    let data = Data {
+        about,
+        kernels: rows.collect(),
+        tracks,
+        names,
+        events,
+    };
+    let json = serde_json::to_string(&data).map_err(Failure::failed)?;
+    // Inside a script element, where only "</" could end it.
+    Ok(TEMPLATE.replace("/*DATA*/", &json.replace("</", "<\\/")))
+}
+
+/// Where a text stands in a list, which it joins if it does not.
+fn position(list: &mut Vec<String>, text: String) -> usize {
+    list.iter().position(|it| *it == text).unwrap_or_else(|| {
+        list.push(text);
+        list.len() - 1
+    })
+}
