@@ -180,7 +180,7 @@ pub(crate) fn nothing_of_nothing(world: &World) {
     stream.upload(&x, &[]).unwrap();
     stream.fill(&x, 1).unwrap();
     stream.copy(&x, &x).unwrap();
-    assert_eq!(stream.download(&x).unwrap().wait().unwrap(), []);
+    assert_eq!(stream.download(&x).unwrap().wait().unwrap(), [0_u32; 0]);
     let none = device.buffer::<()>(3).unwrap();
     stream.upload(&none, &[(); 3]).unwrap();
     assert_eq!(stream.download(&none).unwrap().wait().unwrap(), [(); 3]);
