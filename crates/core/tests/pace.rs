@@ -252,8 +252,11 @@ fn a_batch_seen_complete_early_does_not_count_as_in_flight_for_ever() {
     let mut other = bench.stream.context().stream(Policy::Adaptive).unwrap();
     bench.record(1);
     other.fill(&bench.memory, 0, 16, &[1]).unwrap();
+    // Kept here: dropping a stream submits.
+    let other = Arc::new(Mutex::new(other));
+    let asks = Arc::clone(&other);
     bench.fake.work.lock().unwrap().meanwhile = Some(Box::new(move || {
-        assert_eq!(other.query().unwrap(), Status::Idle);
+        assert_eq!(asks.lock().unwrap().query().unwrap(), Status::Idle);
     }));
     assert!(watch.nudge());
     bench.record(1);
