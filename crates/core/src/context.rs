@@ -292,10 +292,9 @@ impl<D: Device> Shared<D> {
                         return Ok(());
                     }
                     let now = self.device.now_ns();
-                    if value > lane.completed {
-                        lane.complete(value);
-                        lane.pace.completed(value, now, false);
-                    }
+                    // Also where the value is no news: the batch may have been noted as in flight after another thread had seen it complete.
+                    lane.complete(value);
+                    lane.pace.completed(value, now, false);
                     if !lane.in_flight.is_empty() {
                         lane.pace.asked(now);
                     }
@@ -390,8 +389,13 @@ impl<D: Device> Shared<D> {
         lane.prompt |= policy != Policy::UntilSync;
         let ask = worth_asking(policy, lane.pending);
         let now = if ask { self.device.now_ns() } else { 0 };
-        if ask && !lane.in_flight.is_empty() && lane.pace.left_ns(now).is_none_or(|it| it == 0) {
-            self.poll(&mut state, queue)?;
+        if ask && !lane.in_flight.is_empty() {
+            let lead = lane.pace.lead_ns(lane.pending);
+            let soon = lane.pace.left_ns(now).is_none_or(|it| it <= lead);
+            // What was learnt may be wrong, so that the device is asked now and then all the same.
+            if soon || lane.pending.commands.is_multiple_of(ASK_COMMANDS) {
+                self.poll(&mut state, queue)?;
+            }
         }
         let lane = state.lane(queue);
         let cause = match policy {
@@ -464,6 +468,8 @@ impl<D: Device> Shared<D> {
     }
 }
 
+/// Commands after which the device is asked even if it should be busy. Asking costs 0.1 to 0.2 microseconds on an H100.
+const ASK_COMMANDS: u32 = 32;
 /// A wait that took longer than this many nanoseconds began before the work was complete.
 const WAITED_NS: u64 = 2000;
 

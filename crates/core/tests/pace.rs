@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tidegate_core::{
     Batch, Capabilities, Cause, Code, Command, Context, Device, DeviceError, HostAccess, Kernel,
-    Limits, Memory, MemoryId, MemoryKind, PipelineId, Policy, Stream, Ticket,
+    Limits, Memory, MemoryId, MemoryKind, PipelineId, Policy, Status, Stream, Ticket,
 };
 
 const COMMAND_NS: u64 = 1_000_000;
@@ -21,6 +21,8 @@ struct Clockwork {
     free_at: u64,
     /// Commands of each batch submitted.
     batches: Vec<u32>,
+    /// What another thread does while a batch is being submitted, which then runs at once.
+    meanwhile: Option<Box<dyn FnOnce() + Send>>,
 }
 
 #[derive(Clone)]
@@ -106,11 +108,18 @@ impl Device for Fake {
         let commands = batch.commands.iter();
         let commands = commands.filter(|it| !matches!(it, Command::Barrier(_)));
         let count = commands.count() as u32;
-        let work = &mut *self.work.lock().unwrap();
+        let mut guard = self.work.lock().unwrap();
+        let work = &mut *guard;
         let start = work.free_at.max(work.now);
         work.free_at = start + u64::from(count) * COMMAND_NS;
         work.ends.push_back((ticket.value, work.free_at));
         work.batches.push(count);
+        let meanwhile = work.meanwhile.take();
+        if meanwhile.is_some() {
+            work.now = work.free_at;
+        }
+        drop(guard);
+        meanwhile.into_iter().for_each(|it| it());
         Ok(())
     }
 
@@ -233,6 +242,27 @@ fn what_is_pending_starts_once_the_device_has_nothing_to_do() {
     assert_eq!(bench.batches(), [3, 2]);
     bench.pass(2 * COMMAND_NS);
     assert!(!watch.nudge());
+}
+
+/// Another thread sees a batch complete before the one that submits it has noted that it is in flight.
+#[test]
+fn a_batch_seen_complete_early_does_not_count_as_in_flight_for_ever() {
+    let mut bench = Bench::new(true, Limits::default(), Policy::Adaptive);
+    let watch = bench.stream.context().watch();
+    let mut other = bench.stream.context().stream(Policy::Adaptive).unwrap();
+    bench.record(1);
+    other.fill(&bench.memory, 0, 16, &[1]).unwrap();
+    // Kept here: dropping a stream submits.
+    let other = Arc::new(Mutex::new(other));
+    let asks = Arc::clone(&other);
+    bench.fake.work.lock().unwrap().meanwhile = Some(Box::new(move || {
+        assert_eq!(asks.lock().unwrap().query().unwrap(), Status::Idle);
+    }));
+    assert!(watch.nudge());
+    bench.record(1);
+    watch.nudge();
+    watch.nudge();
+    assert_eq!(bench.batches(), [2, 1]);
 }
 
 #[test]

@@ -29,7 +29,7 @@ mod support;
 
 use std::fmt;
 use std::mem::ManuallyDrop;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use objc2::rc::autoreleasepool;
 use objc2::runtime::NSObjectProtocol;
@@ -117,6 +117,7 @@ pub struct MetalDevice {
     capabilities: Capabilities,
     spin: Spin,
     drop_wait: Duration,
+    opened: Instant,
 }
 
 struct Parts {
@@ -165,6 +166,7 @@ impl MetalDevice {
                     yields: capabilities.software,
                 },
                 drop_wait: Duration::from_nanos(options.drop_wait_ns),
+                opened: Instant::now(),
                 capabilities,
                 parts: ManuallyDrop::new(Parts {
                     queues,
@@ -187,6 +189,11 @@ impl MetalDevice {
 impl Device for MetalDevice {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    fn now_ns(&self) -> u64 {
+        // From 1: 0 stands for no clock.
+        u64::try_from(self.opened.elapsed().as_nanos()).map_or(u64::MAX, |it| it.saturating_add(1))
     }
 
     fn allocate(

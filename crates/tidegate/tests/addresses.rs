@@ -89,3 +89,27 @@ fn arguments_reach_the_kernel_that_they_are_for() {
     drop(stream);
     assert_eq!(device.validation_messages(), Vec::<String>::new());
 }
+
+/// Kernels whose blocks have one size read the same arguments in different ways.
+#[test]
+fn a_kernel_does_not_read_what_was_pushed_for_another() {
+    let device = open();
+    let source = "
+        @group(0) @binding(0) var<storage, read_write> x: array<u32>;
+        @group(0) @binding(1) var<storage, read_write> y: array<u32>;
+        @compute @workgroup_size(1) fn first() { x[0] = arrayLength(&x); y[0] = 1u; }
+        @compute @workgroup_size(1) fn second() { x[1] = 1u; y[1] = arrayLength(&y); }";
+    let module = device.module_from_wgsl(source).unwrap();
+    let [first, second] = ["first", "second"].map(|it| module.kernel(it).unwrap());
+    let mut stream = device.stream_with(tidegate::Policy::UntilSync).unwrap();
+    let x = stream.zeros::<u32>(10).unwrap();
+    let y = stream.zeros::<u32>(20).unwrap();
+    stream.launch(&first, 1, (&x, &y)).unwrap();
+    stream.launch(&second, 1, (&x, &y)).unwrap();
+    let x = stream.download(&x).unwrap();
+    let y = stream.download(&y).unwrap();
+    assert_eq!(x.wait().unwrap()[..2], [10, 1]);
+    assert_eq!(y.wait().unwrap()[..2], [1, 20]);
+    drop(stream);
+    assert_eq!(device.validation_messages(), Vec::<String>::new());
+}

@@ -178,6 +178,26 @@ impl RawChain {
         done
     }
 
+    /// Records one step in one command buffer, and submits nothing: what a launch costs the CPU by hand.
+    ///
+    /// # Errors
+    /// Those of the device.
+    pub fn record(&mut self) -> Result<(), DeviceError> {
+        self.grow(1)?;
+        let (device, objects) = (&self.device.device, &self.objects);
+        // SAFETY: the last step waited for all of its submissions, and this submits none. VUID-vkResetCommandPool-commandPool-00040. The buffer was
+        // reset with its pool and is this thread's alone.
+        unsafe {
+            device
+                .raw
+                .reset_command_pool(objects.commands, vk::CommandPoolResetFlags::empty())
+                .and_then(|()| {
+                    objects.record(device, self.commands[0], self.dispatches, self.workgroups)
+                })
+        }
+        .map_err(|it| device.submission_error("raw chain", it))
+    }
+
     fn step(&mut self, cut: u32) -> Result<(), DeviceError> {
         let cut = cut.max(1);
         let count = self.dispatches.div_ceil(cut) as usize;
