@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::lane::Lane;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
-use crate::policy::{Cause, InFlight, Limits, Policy, decide, worth_asking};
+use crate::policy::{Cause, Limits, Policy, decide, worth_asking};
 use crate::state::State;
 
 /// A device together with everything that its streams, buffers and events share. Clones are handles to the same context.
@@ -205,9 +205,8 @@ impl<D: Device> Shared<D> {
                 return Ok(());
             }
             drop(state);
-            let start = self.device.now_ns();
             let result = self.hand_over(&slot, queue);
-            self.settle(&mut self.state(), &mut slot, queue, cause, (start, result))?;
+            self.settle(&mut self.state(), &mut slot, queue, cause, result)?;
         }
     }
 
@@ -241,14 +240,14 @@ impl<D: Device> Shared<D> {
         }
     }
 
-    /// Notes what became of the batch in `slot`, whose handing over began at `start`.
+    /// Notes what became of the batch in `slot`.
     pub(crate) fn settle(
         &self,
         state: &mut State,
         slot: &mut Slot,
         queue: u32,
         cause: Cause,
-        (start, result): (u64, Result<(), DeviceError>),
+        result: Result<(), DeviceError>,
     ) -> Result<(), Error> {
         match result {
             Ok(()) => {}
@@ -269,7 +268,7 @@ impl<D: Device> Shared<D> {
             let pending = lane.pending_last;
             lane.submitted = value;
             lane.in_flight.push_back((value, batch));
-            lane.pace.sent(value, pending, start, self.device.now_ns());
+            lane.pace.sent(value, pending, self.device.now_ns());
             let in_flight = lane.in_flight.len();
             state.counters.submitted(cause, pending, in_flight);
         }
@@ -378,29 +377,11 @@ impl<D: Device> Shared<D> {
     ) -> Result<(), Error> {
         let lane = state.lane_mut(queue);
         lane.prompt |= policy != Policy::UntilSync;
-        let ask = worth_asking(policy, lane.pending);
-        let now = if ask { self.device.now_ns() } else { 0 };
-        if ask && !lane.in_flight.is_empty() {
-            let lead = lane.pace.lead_ns(lane.pending);
-            let soon = lane.pace.left_ns(now).is_none_or(|it| it <= lead);
-            // What was learnt may be wrong, so that the device is asked now and then all the same.
-            if soon || lane.pending.commands.is_multiple_of(ASK_COMMANDS) {
-                self.poll(&mut state, queue)?;
-            }
+        if worth_asking(policy, lane.pending) && !lane.in_flight.is_empty() {
+            self.poll(&mut state, queue)?;
         }
         let lane = state.lane(queue);
-        let cause = match policy {
-            // In between only the limits count.
-            Policy::Adaptive if !ask => {
-                let in_flight = InFlight::default();
-                decide(Policy::UntilSync, lane.pending(), in_flight, &self.limits)
-            }
-            _ => {
-                let (pending, in_flight) = (lane.pending_with_lead(), lane.in_flight_at(now));
-                decide(policy, pending, in_flight, &self.limits)
-            }
-        };
-        let Some(cause) = cause else {
+        let Some(cause) = decide(policy, lane.pending(), lane.in_flight(), &self.limits) else {
             return Ok(());
         };
         let value = lane.next_value();
@@ -459,8 +440,6 @@ impl<D: Device> Shared<D> {
     }
 }
 
-/// Commands after which the device is asked even if it should be busy. Asking costs 0.1 to 0.2 microseconds on an H100.
-const ASK_COMMANDS: u32 = 32;
 /// A wait that took longer than this many nanoseconds began before the work was complete.
 const WAITED_NS: u64 = 2000;
 
