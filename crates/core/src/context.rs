@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::lane::Lane;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
-use crate::policy::{Cause, InFlight, Limits, Policy, decide, worth_asking};
+use crate::policy::{Cause, Limits, Policy, decide, worth_asking};
 use crate::state::State;
 
 /// A device together with everything that its streams, buffers and events share. Clones are handles to the same context.
@@ -94,6 +94,8 @@ pub(crate) struct Shared<D: Device> {
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     taken: Option<(u64, Batch)>,
+    /// When handing it over began.
+    start_ns: u64,
 }
 
 impl<D: Device> Context<D> {
@@ -207,9 +209,8 @@ impl<D: Device> Shared<D> {
                 return Ok(());
             }
             drop(state);
-            let start = self.device.now_ns();
-            let result = self.hand_over(&slot, queue);
-            self.settle(&mut self.state(), &mut slot, queue, cause, (start, result))?;
+            let result = self.hand_over(&mut slot, queue);
+            self.settle(&mut self.state(), &mut slot, queue, cause, result)?;
         }
     }
 
@@ -230,7 +231,8 @@ impl<D: Device> Shared<D> {
         }
     }
 
-    pub(crate) fn hand_over(&self, slot: &Slot, queue: u32) -> Result<(), DeviceError> {
+    pub(crate) fn hand_over(&self, slot: &mut Slot, queue: u32) -> Result<(), DeviceError> {
+        slot.start_ns = self.device.now_ns();
         match &slot.taken {
             Some((value, batch)) => self.device.submit(
                 batch,
@@ -243,14 +245,14 @@ impl<D: Device> Shared<D> {
         }
     }
 
-    /// Notes what became of the batch in `slot`, whose handing over began at `start`.
+    /// Notes what became of the batch in `slot`.
     pub(crate) fn settle(
         &self,
         state: &mut State,
         slot: &mut Slot,
         queue: u32,
         cause: Cause,
-        (start, result): (u64, Result<(), DeviceError>),
+        result: Result<(), DeviceError>,
     ) -> Result<(), Error> {
         match result {
             Ok(()) => {}
@@ -271,9 +273,9 @@ impl<D: Device> Shared<D> {
             let pending = lane.pending_last;
             let end = self.device.now_ns();
             lane.submitted = value;
-            lane.pace.sent(value, pending, start, end);
+            lane.pace.sent(value, pending, end);
             let in_flight = lane.in_flight.len() + 1;
-            state.trace_submission((queue, value, &batch), cause, (start, end));
+            state.trace_submission((queue, value, &batch), cause, (slot.start_ns, end));
             state.lane_mut(queue).in_flight.push_back((value, batch));
             state.counters.submitted(cause, pending, in_flight);
         }
@@ -387,29 +389,11 @@ impl<D: Device> Shared<D> {
             lane.began_ns = self.device.now_ns();
         }
         lane.prompt |= policy != Policy::UntilSync;
-        let ask = worth_asking(policy, lane.pending);
-        let now = if ask { self.device.now_ns() } else { 0 };
-        if ask && !lane.in_flight.is_empty() {
-            let lead = lane.pace.lead_ns(lane.pending);
-            let soon = lane.pace.left_ns(now).is_none_or(|it| it <= lead);
-            // What was learnt may be wrong, so that the device is asked now and then all the same.
-            if soon || lane.pending.commands.is_multiple_of(ASK_COMMANDS) {
-                self.poll(&mut state, queue)?;
-            }
+        if worth_asking(policy, lane.pending) && !lane.in_flight.is_empty() {
+            self.poll(&mut state, queue)?;
         }
         let lane = state.lane(queue);
-        let cause = match policy {
-            // In between only the limits count.
-            Policy::Adaptive if !ask => {
-                let in_flight = InFlight::default();
-                decide(Policy::UntilSync, lane.pending(), in_flight, &self.limits)
-            }
-            _ => {
-                let (pending, in_flight) = (lane.pending_with_lead(), lane.in_flight_at(now));
-                decide(policy, pending, in_flight, &self.limits)
-            }
-        };
-        let Some(cause) = cause else {
+        let Some(cause) = decide(policy, lane.pending(), lane.in_flight(), &self.limits) else {
             return Ok(());
         };
         let value = lane.next_value();
@@ -468,8 +452,6 @@ impl<D: Device> Shared<D> {
     }
 }
 
-/// Commands after which the device is asked even if it should be busy. Asking costs 0.1 to 0.2 microseconds on an H100.
-const ASK_COMMANDS: u32 = 32;
 /// A wait that took longer than this many nanoseconds began before the work was complete.
 const WAITED_NS: u64 = 2000;
 

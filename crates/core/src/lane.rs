@@ -85,20 +85,10 @@ impl Lane {
         !self.batch.is_empty() || going < u64::from(limits.in_flight_max)
     }
 
-    /// What is in flight, as far as it can be told without a clock.
     pub(crate) fn in_flight(&self) -> InFlight {
         InFlight {
             batches: u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX),
             commands_last: self.pending_last.commands,
-            left_ns: None,
-        }
-    }
-
-    /// The same, at the time `now`.
-    pub(crate) fn in_flight_at(&self, now: u64) -> InFlight {
-        InFlight {
-            left_ns: self.pace.left_ns(now),
-            ..self.in_flight()
         }
     }
 
@@ -107,14 +97,6 @@ impl Lane {
         Pending {
             expected_ns: self.pace.expected_ns(self.pending),
             ..self.pending
-        }
-    }
-
-    /// The same, with how long handing it over takes.
-    pub(crate) fn pending_with_lead(&self) -> Pending {
-        Pending {
-            lead_ns: self.pace.lead_ns(self.pending),
-            ..self.pending()
         }
     }
 

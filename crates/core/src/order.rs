@@ -123,9 +123,8 @@ impl<D: Device> Shared<D> {
         value: u64,
     ) -> Result<(), Error> {
         while state.lane(queue).submitted < value && take(state.lane_mut(queue), slot) {
-            let start = self.device.now_ns();
             let result = self.hand_over(slot, queue);
-            self.settle(state, slot, queue, Cause::Dependency, (start, result))?;
+            self.settle(state, slot, queue, Cause::Dependency, result)?;
         }
         Ok(())
     }

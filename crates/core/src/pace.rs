@@ -17,8 +17,6 @@ pub(crate) struct Pace {
     byte_ns: Option<f64>,
     /// Whether that was ever measured between two ends that were seen. What was not holds the device's start as well, and perhaps the driver's first use of a kernel.
     exact: bool,
-    /// Nanoseconds that handing over takes for each command, with [`FIXED_COMMANDS`] added to every batch.
-    hand_over_ns: f64,
     /// When the last batch was seen complete, and whether it cannot have been complete for long by then.
     done_at: u64,
     done_sharply: bool,
@@ -34,22 +32,12 @@ struct Sent {
     commands: u32,
 }
 
-/// What handing over a batch costs beside its commands, in commands.
-const FIXED_COMMANDS: u32 = 4;
 /// A batch of fewer commands says more of how long the device takes to start than of the commands.
 const FEW_COMMANDS: u32 = 8;
-/// A device begins a batch no sooner than this after it was handed over, in nanoseconds.
-const START_NS: u64 = 10_000;
 
 impl Pace {
-    /// A batch was handed over, which took from `start` to `now`.
-    pub(crate) fn sent(&mut self, value: u64, batch: Pending, start: u64, now: u64) {
-        let took = now.saturating_sub(start) as f64 / f64::from(batch.commands + FIXED_COMMANDS);
-        self.hand_over_ns = if self.hand_over_ns == 0.0 {
-            took
-        } else {
-            0.75 * self.hand_over_ns + 0.25 * took
-        };
+    /// A batch was handed over, which took until `now`.
+    pub(crate) fn sent(&mut self, value: u64, batch: Pending, now: u64) {
         self.sent.push_back(Sent {
             value,
             at: now,
@@ -111,23 +99,6 @@ impl Pace {
             _ => 0,
         }
     }
-
-    /// How long the device still has work at `now`, in nanoseconds, if that can be told.
-    pub(crate) fn left_ns(&self, now: u64) -> Option<u64> {
-        let byte_ns = self.byte_ns?;
-        let Some(front) = self.sent.front() else {
-            return Some(0);
-        };
-        let work: u64 = self.sent.iter().map(|it| it.work).sum();
-        let start = self.done_at.max(front.at);
-        Some(((byte_ns * work as f64) as u64).saturating_sub(now.saturating_sub(start)))
-    }
-
-    /// How long it takes from handing over `pending` until the device works on it, in nanoseconds.
-    pub(crate) fn lead_ns(&self, pending: Pending) -> u64 {
-        let commands = f64::from(pending.commands + FIXED_COMMANDS);
-        START_NS + (self.hand_over_ns * commands) as u64
-    }
 }
 
 fn work(batch: Pending) -> u64 {
@@ -150,7 +121,7 @@ mod tests {
     fn learnt() -> Pace {
         let mut pace = Pace::default();
         for value in 1..=4 {
-            pace.sent(value, launches(8), 1000, 1000);
+            pace.sent(value, launches(8), 1000);
         }
         for value in 1..=4 {
             pace.completed(value, 1000 + value * 16_000, true);
@@ -161,29 +132,23 @@ mod tests {
     #[test]
     fn nothing_is_known_at_first_or_without_a_clock() {
         let mut pace = Pace::default();
-        assert_eq!((pace.expected_ns(launches(8)), pace.left_ns(5)), (0, None));
-        pace.sent(1, launches(8), 0, 0);
+        assert_eq!(pace.expected_ns(launches(8)), 0);
+        pace.sent(1, launches(8), 0);
         pace.completed(1, 0, true);
-        assert_eq!((pace.expected_ns(launches(8)), pace.left_ns(0)), (0, None));
+        assert_eq!(pace.expected_ns(launches(8)), 0);
     }
 
     #[test]
     fn what_a_launch_takes_is_learnt() {
-        let mut pace = learnt();
-        let expected = pace.expected_ns(launches(100));
+        let expected = learnt().expected_ns(launches(100));
         assert!((199_000..=201_000).contains(&expected), "{expected}");
-        let now = 100_000;
-        assert_eq!(pace.left_ns(now), Some(0));
-        pace.sent(5, launches(10), now, now);
-        let left = pace.left_ns(now + 5000).unwrap();
-        assert!((14_900..=15_100).contains(&left), "{left}");
     }
 
     #[test]
     fn heavier_work_is_noticed() {
         let mut pace = learnt();
         for value in 5..=12 {
-            pace.sent(value, launches(8), 70_000, 70_000);
+            pace.sent(value, launches(8), 70_000);
         }
         for value in 5..=12 {
             pace.completed(value, 70_000 + (value - 4) * 1_600_000, true);
@@ -196,11 +161,11 @@ mod tests {
     #[test]
     fn coming_back_late_is_not_taken_for_slow_work() {
         let mut pace = learnt();
-        pace.sent(5, launches(8), 70_000, 70_000);
+        pace.sent(5, launches(8), 70_000);
         pace.completed(5, 1_000_000_000, false);
         assert!(pace.expected_ns(launches(8)) <= 24_100);
         // And if it was, the next batch corrects it.
-        pace.sent(6, launches(8), 2_000_000_000, 2_000_000_000);
+        pace.sent(6, launches(8), 2_000_000_000);
         pace.completed(6, 2_000_016_000, true);
         let expected = pace.expected_ns(launches(8));
         assert!((15_900..=16_100).contains(&expected), "{expected}");
@@ -210,19 +175,12 @@ mod tests {
     #[test]
     fn a_slow_start_does_not_make_small_batches() {
         let mut pace = Pace::default();
-        pace.sent(1, launches(1), 1000, 1000);
+        pace.sent(1, launches(1), 1000);
         pace.completed(1, 30_000_000, true);
         assert_eq!(pace.expected_ns(launches(100)), 0);
-        pace.sent(2, launches(8), 40_000_000, 40_000_000);
+        pace.sent(2, launches(8), 40_000_000);
         pace.completed(2, 840_000_000, true);
         assert_eq!(pace.expected_ns(launches(7)), 0);
         assert!(pace.expected_ns(launches(8)) > 700_000_000);
-    }
-
-    #[test]
-    fn handing_over_takes_what_it_took() {
-        let mut pace = Pace::default();
-        pace.sent(1, launches(16), 1000, 21_000);
-        assert_eq!(pace.lead_ns(launches(16)), START_NS + 20_000);
     }
 }

@@ -212,19 +212,6 @@ fn without_a_clock_counts_alone_bound_a_batch() {
     assert_eq!(bench.run(600), [512, 88]);
 }
 
-/// Cutting before the device runs dry gains nothing, and each submission costs.
-#[test]
-fn a_busy_device_gets_large_batches() {
-    let limits = Limits {
-        batch_ns: u64::MAX,
-        ..Limits::default()
-    };
-    let mut bench = Bench::new(true, limits, Policy::Adaptive);
-    // Nothing is known yet: batches grow by counts alone.
-    assert_eq!(bench.run(300), [8, 16, 276]);
-    assert_eq!(bench.run(300), [8, 292]);
-}
-
 #[test]
 fn what_is_pending_starts_once_the_device_has_nothing_to_do() {
     let mut bench = Bench::new(true, Limits::default(), Policy::Adaptive);
