@@ -55,7 +55,9 @@ fn memory_that_runs_out_at_any_call_changes_nothing() {
         let mut case = Case::new(seed, 200);
         // Of a graph of several submissions a part may have been launched after an error: these cases have either no graph, or only graphs of one.
         if seed % 2 == 0 {
-            case.history.0.retain(|it| !matches!(it, Op::LaunchGraph(..)));
+            case.history
+                .0
+                .retain(|it| !matches!(it, Op::LaunchGraph(..)));
         } else {
             case.limits.commands_max = 4096;
             case.limits.bytes_max = 16 << 30;

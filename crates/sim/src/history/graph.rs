@@ -40,9 +40,23 @@ impl Step {
             _ => return None,
         })
     }
+
+    /// What it touches.
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        match self {
+            Self::Upload(part, _) | Self::Fill(part, _) => vec![*part],
+            Self::Copy(from, to) => vec![*from, *to],
+            Self::Launch(_, parts, ..) => parts.clone(),
+        }
+    }
 }
 
 impl Sketch {
+    /// Number of commands.
+    pub fn commands(&self) -> usize {
+        self.steps.len()
+    }
+
     /// The kernels launched, in order.
     pub fn launches(&self) -> impl Iterator<Item = Which> {
         self.steps.iter().filter_map(|it| match it {

@@ -106,6 +106,12 @@ impl Model {
         by_slot.collect()
     }
 
+    /// Whether a graph uses a buffer that no slot holds any more.
+    pub fn outlives_a_buffer(&self, graph: &Sketch) -> bool {
+        let mut used = graph.steps.iter().flat_map(Step::parts);
+        used.any(|it| !self.buffers.contains(&Some(it.buffer)))
+    }
+
     /// Whether a stream exists and does not capture.
     fn works(&self, stream: usize) -> bool {
         self.has_stream(stream) && self.capture(stream).is_none()
