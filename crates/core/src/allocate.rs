@@ -63,13 +63,7 @@ impl<D: Device> Drop for Memory<D> {
         let shared = &self.context.0;
         let mut state = shared.state();
         state.release(self.id);
-        let excess = state.counters.cached_bytes;
-        if state.lost.is_some() {
-            shared.trim(&mut state, u64::MAX);
-        } else if excess > shared.limits.cached_bytes_max {
-            let excess = excess - shared.limits.cached_bytes_max;
-            shared.trim(&mut state, excess);
-        }
+        shared.trim_excess(&mut state);
     }
 }
 
@@ -239,6 +233,16 @@ impl<D: Device> Shared<D> {
         }
         state.counters.cached_bytes -= freed;
         freed
+    }
+
+    /// Gives back what is cached beyond the limit; all of it once the device is lost. Due whenever memory was let go.
+    pub(crate) fn trim_excess(&self, state: &mut State) {
+        let cached = state.counters.cached_bytes;
+        if state.lost.is_some() {
+            self.trim(state, u64::MAX);
+        } else if cached > self.limits.cached_bytes_max {
+            self.trim(state, cached - self.limits.cached_bytes_max);
+        }
     }
 
     /// Bytes that may be held, in use and cached, on the side of `kind`.

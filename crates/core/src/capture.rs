@@ -14,9 +14,28 @@ use crate::kernel::{Kernel, ScalarPlace};
 use crate::pipeline::Pipeline;
 use crate::policy::{Pending, Policy, decide};
 use crate::stream::{Arguments, Stream};
+use crate::transfer::{is_inline, usize_of};
 
-/// A captured batch, and the pipelines of its launches in order.
-pub(crate) type Captured<D> = (Batch, Vec<Pipeline<D>>);
+/// Commands captured for one submission.
+pub(crate) struct Captured<D: Device> {
+    pub(crate) batch: Batch,
+    /// The pipelines of its launches, in order.
+    pub(crate) pipelines: Vec<Pipeline<D>>,
+    /// Calls that its commands stand for, for the counters.
+    pub(crate) uploads: u64,
+    pub(crate) copies: u64,
+}
+
+impl<D: Device> Captured<D> {
+    fn new() -> Self {
+        Self {
+            batch: Batch::default(),
+            pipelines: Vec::new(),
+            uploads: 0,
+            copies: 0,
+        }
+    }
+}
 
 /// Stands in a region for the constants until their memory is there.
 const CONSTANTS: MemoryId = MemoryId(u32::MAX);
@@ -56,6 +75,7 @@ impl<D: Device> Drop for Capture<D> {
         for id in self.pins.drain(..) {
             state.unpin(id);
         }
+        self.context.0.trim_excess(&mut state);
     }
 }
 
@@ -89,7 +109,7 @@ impl<D: Device> Capture<D> {
     fn new(context: Context<D>) -> Self {
         Self {
             context,
-            parts: vec![(Batch::default(), Vec::new())],
+            parts: vec![Captured::new()],
             hazards: Hazards::default(),
             pending: Pending::default(),
             launches: Vec::new(),
@@ -109,13 +129,13 @@ impl<D: Device> Capture<D> {
     ) -> Place {
         let limits = self.context.limits();
         if decide(Policy::UntilSync, self.pending, Default::default(), limits).is_some() {
-            self.parts.push((Batch::default(), Vec::new()));
+            self.parts.push(Captured::new());
             self.hazards.reset();
             self.pending = Pending::default();
         }
         self.keep(accesses.clone());
         let part = self.parts.len() - 1;
-        let batch = &mut self.parts[part].0;
+        let batch = &mut self.parts[part].batch;
         if let Some(barrier) = self.hazards.note(stage, accesses.clone()) {
             batch.commands.push(Command::Barrier(barrier));
         }
@@ -144,6 +164,14 @@ impl<D: Device> Capture<D> {
         }
     }
 
+    /// Counts the call whose last command was just recorded.
+    pub(crate) fn count(&mut self, uploads: u64, copies: u64) {
+        if let Some(part) = self.parts.last_mut() {
+            part.uploads += uploads;
+            part.copies += copies;
+        }
+    }
+
     /// Keeps bytes for the graph's own memory, and says where they will be.
     pub(crate) fn constant(&mut self, bytes: &[u8], align: u64) -> Region {
         let align = usize::try_from(align.max(16)).unwrap_or(16);
@@ -165,7 +193,7 @@ impl<D: Device> Capture<D> {
                 region.memory = memory;
             }
         };
-        for (batch, _) in &mut self.parts {
+        for Captured { batch, .. } in &mut self.parts {
             batch.regions.iter_mut().for_each(place);
             for command in &mut batch.commands {
                 if let Command::Copy { source, .. } = command {
@@ -208,7 +236,7 @@ impl<D: Device> Capture<D> {
                 grid,
             })
         });
-        self.parts[place.part].1.push(pipeline.clone());
+        self.parts[place.part].pipelines.push(pipeline.clone());
         self.launches.push(GraphLaunch {
             place,
             pipeline: pipeline.clone(),
@@ -237,15 +265,65 @@ impl<D: Device> Stream<D> {
     /// Ends a capture and makes a graph of it.
     ///
     /// # Errors
-    /// [`Error::NotCapturing`]; what an allocation and an upload can meet: what was captured is gone then.
+    /// [`Error::NotCapturing`]; what an allocation and an upload can meet: it captures on then, so that the call can be made again.
     pub fn end_capture(&mut self) -> Result<Graph<D>, Error> {
-        let capture = self.capture.take().ok_or(Error::NotCapturing)?;
-        Graph::new(self, *capture)
+        let mut capture = self.capture.take().ok_or(Error::NotCapturing)?;
+        let made = Graph::new(self, &mut capture);
+        if made.is_err() {
+            self.capture = Some(capture);
+        }
+        made
     }
 
     /// Ends a capture, if there is one, and forgets it.
     pub fn abandon_capture(&mut self) {
         self.capture = None;
+    }
+
+    /// The bytes are kept with the graph: small ones in its batch, others in memory of its own from which they are copied.
+    pub(crate) fn capture_upload(&mut self, region: Region, data: &[u8]) -> Result<(), Error> {
+        self.check_align("upload", &[region.offset, region.bytes])?;
+        let Some(capture) = &mut self.capture else {
+            return Ok(());
+        };
+        let access = std::iter::once((region, true));
+        if is_inline(region) {
+            capture.record(Stages::TRANSFER, access, |batch| Command::Upload {
+                target: region,
+                data: batch.push_data(data),
+            });
+        } else {
+            let source = capture.constant(data, 16);
+            capture.record(Stages::TRANSFER, access, |_| Command::Copy {
+                source,
+                target: region,
+            });
+        }
+        capture.count(1, 0);
+        Ok(())
+    }
+
+    /// The graph keeps `data` once, however large the region is that it repeats in.
+    pub(crate) fn capture_fill(&mut self, region: Region, data: &[u8]) {
+        let Some(capture) = &mut self.capture else {
+            return;
+        };
+        let most = data.len().min(usize_of(region.bytes));
+        let kept = capture.constant(&data[..most], 16);
+        let mut target = region;
+        while target.offset < region.end() {
+            target.bytes = kept.bytes.min(region.end() - target.offset);
+            let source = Region {
+                bytes: target.bytes,
+                ..kept
+            };
+            let access = std::iter::once((target, true));
+            capture.record(Stages::TRANSFER, access, |_| Command::Copy {
+                source,
+                target,
+            });
+            target.offset += target.bytes;
+        }
     }
 
     /// Whether it captures.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::allocate::Memory;
 use crate::batch::{Batch, Replay};
-use crate::capture::{Capture, Place};
+use crate::capture::{Capture, Captured, Place};
 use crate::command::{Command, GraphId, MemoryId, Region, Span};
 use crate::context::Context;
 use crate::device::Device;
@@ -17,6 +17,7 @@ use crate::pipeline::{Pipeline, Retired};
 use crate::policy::{Cause, Pending};
 use crate::state::State;
 use crate::stream::{Arguments, Stream, check, report_fault};
+use crate::transfer::CHUNK_BYTES_MAX;
 
 /// Commands of a stream, kept with their barriers. [`Stream::launch_graph`] runs them all, in few submissions of their own.
 ///
@@ -28,7 +29,7 @@ pub struct Graph<D: Device> {
     /// What it uses, each once, kept alive until it is dropped.
     pins: Vec<MemoryId>,
     /// Uniform blocks and data to upload, which no command of the graph writes.
-    constants: Option<Memory<D>>,
+    _constants: Option<Memory<D>>,
     waits: Vec<Event<D>>,
     records: Vec<Event<D>>,
 }
@@ -52,7 +53,7 @@ struct Touched {
     write: bool,
 }
 
-/// What a part adds to the counters.
+/// What a part adds to the counters at each launch. Uploads and copies are the caller's, whatever commands they became.
 #[derive(Clone, Copy, Debug, Default)]
 struct Totals {
     dispatches: u64,
@@ -91,28 +92,29 @@ impl<D: Device> Drop for Graph<D> {
             state.unpin(id);
         }
         self.context.0.destroy_retired(&mut state);
+        self.context.0.trim_excess(&mut state);
     }
 }
 
 impl<D: Device> Graph<D> {
-    /// Makes a graph of what was captured. Constants go up on `stream`.
-    pub(crate) fn new(stream: &mut Stream<D>, mut capture: Capture<D>) -> Result<Self, Error> {
+    /// Makes a graph of what was captured, and leaves nothing behind. Constants go up on `stream`; after an error the capture is as before.
+    pub(crate) fn new(stream: &mut Stream<D>, capture: &mut Capture<D>) -> Result<Self, Error> {
         let context = stream.context().clone();
         let constants = if capture.constants.is_empty() {
             None
         } else {
-            let bytes = std::mem::take(&mut capture.constants);
+            let bytes = &capture.constants;
             let memory = context.allocate(bytes.len() as u64, crate::MemoryKind::Device)?;
-            stream.upload(&memory, 0, &bytes)?;
+            stream.write(memory.region(0, memory.bytes())?, bytes, CHUNK_BYTES_MAX, 0)?;
             Some(memory)
         };
         let constants_id = constants.as_ref().map(|it| it.id);
         capture.place_constants(constants_id);
         let mut state = context.0.state();
-        // Only now: what came before may have failed, and the capture then takes its pins back.
+        // Only now: what came before may have failed, and the capture then goes on.
         let pins = std::mem::take(&mut capture.pins);
         let parts = std::mem::take(&mut capture.parts);
-        let parts = parts.into_iter().filter(|it| !it.0.is_empty());
+        let parts = parts.into_iter().filter(|it| !it.batch.is_empty());
         let parts = parts.map(|body| state.graph_part(body)).collect();
         drop(state);
         Ok(Self {
@@ -120,7 +122,7 @@ impl<D: Device> Graph<D> {
             parts,
             launches: std::mem::take(&mut capture.launches),
             pins,
-            constants,
+            _constants: constants,
             waits: std::mem::take(&mut capture.waits),
             records: std::mem::take(&mut capture.records),
         })
@@ -166,7 +168,8 @@ impl<D: Device> Graph<D> {
     /// at its next launch.
     ///
     /// # Errors
-    /// [`Error::NoSuchLaunch`]; [`Error::Launch`]; [`Error::ForeignDevice`]; those of an upload. The graph is then as before.
+    /// [`Error::NoSuchLaunch`]; [`Error::Launch`]; [`Error::ForeignDevice`]; [`Error::Capturing`]; those of an upload; [`Error::SubmissionOutOfMemory`] if a launch
+    /// of it is still held back for want of memory. The graph is then as before.
     pub fn set_arguments(
         &mut self,
         stream: &mut Stream<D>,
@@ -176,6 +179,7 @@ impl<D: Device> Graph<D> {
         if !self.context.same(stream.context()) {
             return Err(Error::ForeignDevice { what: "graph" });
         }
+        stream.must_not_capture("a change of a graph's arguments")?;
         let pipeline = self.pipeline(index)?.clone();
         let launch = &self.launches[index];
         let arguments = Arguments {
@@ -193,9 +197,6 @@ impl<D: Device> Graph<D> {
                 problem,
             }
         })?;
-        if let (Some(block), Some(memory)) = (launch.block, &self.constants) {
-            stream.upload(memory, block.offset, arguments.scalars)?;
-        }
         let count = kernel.bindings.len();
         let (bindings, scalars) = (command.bindings, command.scalars);
         let regions = Span {
@@ -205,7 +206,15 @@ impl<D: Device> Graph<D> {
         let same_regions = part.body.regions[regions.range()] == *arguments.regions;
         let same_scalars =
             launch.block.is_some() || part.body.data[scalars.range()] == *arguments.scalars;
-        if same_regions && same_scalars {
+        let same = same_regions && same_scalars;
+        if !same {
+            self.context.0.submit_recorded()?;
+        }
+        if let Some(block) = launch.block {
+            // In one piece, so that an error means that nothing of it was recorded.
+            stream.write(block, arguments.scalars, u64::MAX, 0)?;
+        }
+        if same {
             return Ok(());
         }
         let place = launch.place;
@@ -254,6 +263,7 @@ impl<D: Device> Graph<D> {
         let mut state = context.0.state();
         self.parts[at].summarise(&state, &kernels);
         self.keep_used(&mut state, added);
+        context.0.trim_excess(&mut state);
     }
 
     /// Keeps what was added, and no longer what nothing uses now.
@@ -280,7 +290,12 @@ impl Part {
     fn summarise<D: Device>(&mut self, state: &State, pipelines: &[Pipeline<D>]) {
         let mut launches = pipelines.iter();
         let mut uses: Vec<(MemoryId, Touched)> = Vec::new();
-        let (mut pending, mut totals) = (Pending::default(), Totals::default());
+        let mut pending = Pending::default();
+        let mut totals = Totals {
+            uploads: self.totals.uploads,
+            copies: self.totals.copies,
+            ..Totals::default()
+        };
         for command in &self.body.commands {
             let pipeline = match command {
                 Command::Launch(_) => launches.next(),
@@ -337,31 +352,30 @@ impl Totals {
             Command::Launch(_) => self.dispatches += 1,
             Command::Upload { target, .. } => {
                 self.blits += 1;
-                self.uploads += 1;
                 self.bytes_inline += target.bytes;
             }
-            Command::Copy { .. } => {
-                self.blits += 1;
-                self.copies += 1;
-            }
-            Command::Fill { .. } => self.blits += 1,
+            Command::Copy { .. } | Command::Fill { .. } => self.blits += 1,
         }
     }
 }
 
 impl State {
     /// Numbers a captured batch, and notes what it touches.
-    fn graph_part<D: Device>(&mut self, (body, pipelines): (Batch, Vec<Pipeline<D>>)) -> Part {
+    fn graph_part<D: Device>(&mut self, captured: Captured<D>) -> Part {
         self.graphs += 1;
         let mut part = Part {
             id: GraphId(self.graphs),
             version: 0,
-            body: Arc::new(body),
+            body: Arc::new(captured.batch),
             uses: Vec::new(),
             pending: Pending::default(),
-            totals: Totals::default(),
+            totals: Totals {
+                uploads: captured.uploads,
+                copies: captured.copies,
+                ..Totals::default()
+            },
         };
-        part.summarise(self, &pipelines);
+        part.summarise(self, &captured.pipelines);
         part
     }
 
@@ -409,10 +423,13 @@ impl<D: Device> Stream<D> {
         for event in &graph.waits {
             self.wait(event)?;
         }
-        for part in &graph.parts {
+        for (at, part) in graph.parts.iter().enumerate() {
             let shared = &self.context.0;
             let mut state = shared.ready_empty(self.queue, part.accesses())?;
-            report_fault(&mut self.faults_seen, &state)?;
+            if at == 0 {
+                // Once a part is recorded the others follow: the next call reports what is met on the way.
+                report_fault(&mut self.faults_seen, &state)?;
+            }
             self.last = state.replay(self.queue, part);
             drop(state);
             match shared.submit(self.queue, self.last, Cause::Graph) {

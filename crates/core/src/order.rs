@@ -58,12 +58,14 @@ impl<D: Device> Shared<D> {
         }
     }
 
-    /// As [`Self::ready`], with an empty batch: what was pending has been submitted.
+    /// As [`Self::ready`], with an empty batch: what was pending has been submitted. The first try leaves others to record meanwhile; where they use that to begin another
+    /// batch, the next one is submitted with the state held, so that a busy neighbour cannot hold this up for ever.
     pub(crate) fn ready_empty(
         &self,
         queue: u32,
         accesses: impl Iterator<Item = (Region, bool)> + Clone,
     ) -> Result<MutexGuard<'_, State>, Error> {
+        let mut is_first = true;
         loop {
             let state = self.ready(queue, accesses.clone())?;
             if state.lane(queue).batch.is_empty() {
@@ -71,8 +73,34 @@ impl<D: Device> Shared<D> {
             }
             let value = state.lane(queue).next_value();
             drop(state);
+            if std::mem::take(&mut is_first) {
+                self.submit(queue, value, Cause::Graph)?;
+                continue;
+            }
+            let mut slot = self.slot(queue);
+            let mut state = self.state();
+            state.check_lost()?;
+            let value = state.lane(queue).last_value();
+            self.submit_held(&mut state, &mut slot, queue, value, Cause::Graph)?;
+            let depends = state.depends(queue, accesses.clone()).next().is_some();
+            let busy = depends || state.host_busy(accesses.clone());
+            if !busy && state.lane(queue).has_room(&self.limits) {
+                return Ok(state);
+            }
+        }
+    }
+
+    /// Submits what is recorded and, for want of memory, not yet with the device, graphs' commands above all: they are about to change, and a device must not get an older version
+    /// of them after a newer one. Nothing to do, unless a submission failed.
+    pub(crate) fn submit_recorded(&self) -> Result<(), Error> {
+        for queue in 0..self.slots.len() as u32 {
+            let state = self.state();
+            let lane = state.lane(queue);
+            let value = lane.taken + u64::from(lane.batch.replay.is_some());
+            drop(state);
             self.submit(queue, value, Cause::Graph)?;
         }
+        Ok(())
     }
 
     /// Makes `queue` wait for what other queues did to the same memory. Rare, so it simply holds every lock: what is decided stays true until it is recorded,
@@ -82,6 +110,7 @@ impl<D: Device> Shared<D> {
         queue: u32,
         accesses: impl Iterator<Item = (Region, bool)> + Clone,
     ) -> Result<Option<MutexGuard<'_, State>>, Error> {
+        const CAUSE: Cause = Cause::Dependency;
         let queues = self.slots.len() as u32;
         let mut slots: Vec<_> = (0..queues).map(|it| self.slot(it)).collect();
         let mut state = self.state();
@@ -104,27 +133,28 @@ impl<D: Device> Shared<D> {
             return Ok(None);
         }
         for (other, value) in depends {
-            self.submit_held(&mut state, &mut slots[other as usize], other, value)?;
+            self.submit_held(&mut state, &mut slots[other as usize], other, value, CAUSE)?;
             if !state.lane(queue).batch.is_empty() {
                 let value = state.lane(queue).next_value();
-                self.submit_held(&mut state, &mut slots[queue as usize], queue, value)?;
+                self.submit_held(&mut state, &mut slots[queue as usize], queue, value, CAUSE)?;
             }
             state.add_wait(queue, other, value);
         }
         Ok(state.lane(queue).has_room(&self.limits).then_some(state))
     }
 
-    /// Submits up to `value` of `queue` while all locks are held.
+    /// Submits up to `value` of `queue` while its slot and the state are held.
     fn submit_held(
         &self,
         state: &mut State,
         slot: &mut Slot,
         queue: u32,
         value: u64,
+        cause: Cause,
     ) -> Result<(), Error> {
         while state.lane(queue).submitted < value && take(state.lane_mut(queue), slot) {
             let result = self.hand_over(slot, queue);
-            self.settle(state, slot, queue, Cause::Dependency, result)?;
+            self.settle(state, slot, queue, cause, result)?;
         }
         Ok(())
     }

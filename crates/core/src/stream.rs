@@ -232,7 +232,11 @@ impl<D: Device> Stream<D> {
             return Err(Error::ForeignDevice { what: "event" });
         }
         match &mut self.capture {
-            Some(capture) => capture.records.push(event.clone()),
+            Some(capture) => {
+                if !capture.records.iter().any(|it| it.same(event)) {
+                    capture.records.push(event.clone());
+                }
+            }
             None => event.set(self.tickets().collect()),
         }
         Ok(())
@@ -248,7 +252,8 @@ impl<D: Device> Stream<D> {
             return Err(Error::ForeignDevice { what: "event" });
         }
         if let Some(capture) = &mut self.capture {
-            if !capture.records.iter().any(|it| it.same(event)) {
+            let mut known = capture.records.iter().chain(&capture.waits);
+            if !known.any(|it| it.same(event)) {
                 capture.waits.push(event.clone());
             }
             return Ok(());

@@ -18,7 +18,7 @@ const INLINE_BYTES_MAX: u64 = 4096;
 /// Larger copies in place do not hold the state meanwhile.
 const LOCKED_BYTES_MAX: u64 = 64 << 10;
 /// Largest piece of an upload through the ring. Recording waits while it is copied, some 25 microseconds.
-const CHUNK_BYTES_MAX: u64 = 256 << 10;
+pub(crate) const CHUNK_BYTES_MAX: u64 = 256 << 10;
 
 /// Bytes on their way from the device. Dropping it unread is fine.
 pub struct Download<D: Device> {
@@ -124,10 +124,21 @@ impl<D: Device> Stream<D> {
         if self.capture.is_some() {
             return self.capture_upload(region, data);
         }
+        self.write(region, data, CHUNK_BYTES_MAX, 1)
+    }
+
+    /// Uploads `data`, not empty, in pieces of at most `piece_bytes_max`, which counts as so many of the caller's `uploads`.
+    pub(crate) fn write(
+        &mut self,
+        region: Region,
+        data: &[u8],
+        piece_bytes_max: u64,
+        uploads: u64,
+    ) -> Result<(), Error> {
         let shared = &self.context.0;
         let mut state = shared.state();
         report_fault(&mut self.faults_seen, &state)?;
-        state.counters.cpu_to_gpu += 1;
+        state.counters.cpu_to_gpu += uploads;
         if shared.usable_in_place(&mut state, region, true)? {
             state.counters.bytes_direct += region.bytes;
             return shared.copy_in_place(state, region, |device| {
@@ -149,34 +160,20 @@ impl<D: Device> Stream<D> {
             state.counters.bytes_inline += region.bytes;
             return shared.after(state, self.queue, self.policy);
         }
-        self.upload_staged(region, data)
+        self.upload_staged(region, data, piece_bytes_max)
     }
 
-    /// The bytes are kept with the graph: small ones in its batch, others in memory of its own from which they are copied.
-    fn capture_upload(&mut self, region: Region, data: &[u8]) -> Result<(), Error> {
-        self.check_align("upload", &[region.offset, region.bytes])?;
-        let Some(capture) = &mut self.capture else {
-            return Ok(());
-        };
-        let access = std::iter::once((region, true));
-        if is_inline(region) {
-            capture.record(Stages::TRANSFER, access, |batch| Command::Upload {
-                target: region,
-                data: batch.push_data(data),
-            });
-        } else {
-            let source = capture.constant(data, 16);
-            capture.record(Stages::TRANSFER, access, |_| Command::Copy {
-                source,
-                target: region,
-            });
-        }
-        Ok(())
-    }
-
-    fn upload_staged(&mut self, region: Region, data: &[u8]) -> Result<(), Error> {
+    fn upload_staged(
+        &mut self,
+        region: Region,
+        data: &[u8],
+        piece_bytes_max: u64,
+    ) -> Result<(), Error> {
         let shared = &self.context.0;
-        let chunk = (shared.limits.staging_bytes / 4).min(CHUNK_BYTES_MAX);
+        let chunk = match piece_bytes_max {
+            u64::MAX => u64::MAX,
+            most => (shared.limits.staging_bytes / 4).min(most),
+        };
         let mut offset = region.offset;
         for piece in data.chunks(usize_of(chunk)) {
             let target = Region {
@@ -296,6 +293,7 @@ impl<D: Device> Stream<D> {
                 source,
                 target,
             });
+            capture.count(0, 1);
             return Ok(());
         }
         let shared = &self.context.0;
@@ -367,26 +365,24 @@ impl<D: Device> Stream<D> {
         self.check_align("fill", &[region.offset, region.bytes])?;
         let most = (self.context.0.limits.staging_bytes / 4).min(CHUNK_BYTES_MAX);
         let repeats = usize_of(most.min(region.bytes)) / pattern.len();
-        let data = pattern.repeat(repeats.max(1));
+        // Every piece but the last is a whole number of patterns and of what copies are aligned to.
+        let align = usize_of(self.context.capabilities().copy_align);
+        let data = pattern.repeat(repeats.max(1).next_multiple_of(align));
+        if self.capture.is_some() {
+            self.capture_fill(region, &data);
+            return Ok(());
+        }
         let mut rest = region;
         while rest.bytes > 0 {
             let piece = usize_of(rest.bytes).min(data.len());
-            if self.capture.is_some() {
-                let part = Region {
-                    bytes: piece as u64,
-                    ..rest
-                };
-                self.capture_upload(part, &data[..piece])?;
-            } else {
-                self.upload_staged(rest, &data[..piece])?;
-            }
+            self.upload_staged(rest, &data[..piece], CHUNK_BYTES_MAX)?;
             rest.offset += piece as u64;
             rest.bytes -= piece as u64;
         }
         Ok(())
     }
 
-    fn check_align(&self, what: &'static str, numbers: &[u64]) -> Result<(), Error> {
+    pub(crate) fn check_align(&self, what: &'static str, numbers: &[u64]) -> Result<(), Error> {
         let align = self.context.capabilities().copy_align;
         match numbers.iter().find(|it| **it % align != 0) {
             None => Ok(()),
@@ -517,13 +513,13 @@ impl<D: Device> Shared<D> {
 }
 
 /// Whether an upload travels in the batch.
-fn is_inline(region: Region) -> bool {
+pub(crate) fn is_inline(region: Region) -> bool {
     region.bytes <= INLINE_BYTES_MAX
         && region.offset.is_multiple_of(4)
         && region.bytes.is_multiple_of(4)
 }
 
 /// A size that fits the address space: it is that of a slice, or of memory that the host can map.
-fn usize_of(bytes: u64) -> usize {
+pub(crate) fn usize_of(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use tidegate_core::{Context, Limits, MemoryKind, Policy, Status};
-use tidegate_sim::history::Case;
+use tidegate_sim::history::{Case, Model, Op};
 use tidegate_sim::{Setup, Sim};
 
 const OPS: usize = 200;
@@ -28,6 +28,41 @@ fn seeds(range: std::ops::Range<u64>) {
 #[test]
 fn streams_keep_their_promises_on_every_seed() {
     seeds(0..40_000);
+}
+
+/// How much of what graphs can do a few hundred histories do.
+#[test]
+fn histories_have_graphs_of_every_sort() {
+    let [
+        mut launches,
+        mut changes,
+        mut ended_by_drop,
+        mut after_their_buffers,
+        mut long,
+    ] = [0; 5];
+    for seed in 0..200 {
+        let case = Case::new(seed, OPS);
+        let mut model = Model::default();
+        for op in &case.history.0 {
+            match op {
+                Op::LaunchGraph(_, slot) => {
+                    let graph = model.graph(*slot).unwrap();
+                    launches += 1;
+                    long += u32::from(graph.commands() > case.limits.commands_max as usize);
+                    after_their_buffers += u32::from(model.outlives_a_buffer(graph));
+                }
+                Op::Arguments { .. } => changes += 1,
+                Op::DropStream(stream) | Op::Stream(stream, _) => {
+                    ended_by_drop += u32::from(model.capture(*stream).is_some());
+                }
+                _ => {}
+            }
+            model.apply(op);
+        }
+    }
+    let counts = [launches, changes, ended_by_drop, after_their_buffers, long];
+    eprintln!("{counts:?}");
+    assert!(counts.iter().all(|it| *it > 50), "{counts:?}");
 }
 
 /// All data is ordered without events, so that no history can tell whether the device learns of a wait.

@@ -24,6 +24,8 @@ pub struct Shape {
     pub downloads: usize,
     /// Slots of events.
     pub events: usize,
+    /// Slots of graphs; with none, nothing is captured.
+    pub graphs: usize,
     /// Whether ranges are many, small and apart from each other, rather than large.
     pub scattered: bool,
     /// What the offsets of bindings are multiples of.
@@ -42,6 +44,7 @@ impl Shape {
             bytes_max: 2048,
             downloads: 4,
             events: 3,
+            graphs: 3,
             scattered: false,
             binding_align: device.binding_align.max(4),
             copy_align: device.copy_align.max(1),
@@ -85,6 +88,9 @@ impl Writer {
     /// A call that may be admitted, or nothing if the dice ask for what is not there.
     fn next(&mut self) -> Option<Op> {
         let stream = self.stream()?;
+        if self.shape.graphs > 0 && self.prng.chance(1, 8) {
+            return self.graph(stream);
+        }
         let downloads = self.shape.downloads;
         Some(match self.prng.below(100) {
             0..8 => {
@@ -146,6 +152,51 @@ impl Writer {
             6 => Op::EventQuery(event),
             _ => Op::EventSync(event),
         }
+    }
+
+    /// Captures begin and end more often than chance would have it, so that most are a few commands long.
+    fn graph(&mut self, stream: usize) -> Option<Op> {
+        let slot = self.prng.index(self.shape.graphs);
+        let dice = self.prng.below(16);
+        if self.model.capture(stream).is_some() {
+            return Some(match dice {
+                0 => Op::Abandon(stream),
+                1..10 => Op::Graph(stream, slot),
+                _ => return self.launch(stream),
+            });
+        }
+        let graphs: Vec<usize> = self.model.graphs().collect();
+        let Some(graph) = self.prng.pick(&graphs).copied() else {
+            return Some(Op::Capture(stream));
+        };
+        match dice {
+            0 => Some(Op::DropGraph(graph)),
+            1..5 => Some(Op::Capture(stream)),
+            5..11 => Some(Op::LaunchGraph(stream, graph)),
+            _ => self.arguments(stream, graph),
+        }
+    }
+
+    fn arguments(&mut self, stream: usize, graph: usize) -> Option<Op> {
+        let launches: Vec<Which> = self.model.graph(graph)?.launches().collect();
+        let launch = self.prng.index(launches.len().max(1));
+        let which = *launches.get(launch)?;
+        let scalars = [self.prng.next_u32() | 1, self.prng.next_u32()];
+        let mut parts: Option<Vec<Part>> = None;
+        if self.prng.chance(1, 2) {
+            parts = self.model.parts_of(graph, launch);
+        }
+        if parts.is_none() {
+            let align = self.shape.binding_align;
+            parts = (0..which.buffers()).map(|_| self.part(align)).collect();
+        }
+        Some(Op::Arguments {
+            stream,
+            graph,
+            launch,
+            parts: parts?,
+            scalars,
+        })
     }
 
     fn policy(&mut self) -> Policy {

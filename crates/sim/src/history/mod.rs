@@ -4,7 +4,7 @@
 //! keeps each buffer as an array of bytes and takes every call at once and in order. That is what a stream promises, across streams and queues too, so each
 //! download must return the model's bytes, whatever the device makes of the freedom that it has.
 //!
-//! Calls name streams, buffers, events and downloads by slot. A call whose slot is empty, or whose range does not fit what is
+//! Calls name streams, buffers, graphs, events and downloads by slot. A call whose slot is empty, or whose range does not fit what is
 //! in it, is left out. So any part of a history is a history, which is what makes [`shrink`] simple.
 //!
 //! ```
@@ -19,12 +19,14 @@
 
 mod case;
 mod generate;
+mod graph;
 mod model;
 mod op;
 mod run;
 
 pub use case::{Case, shrink};
 pub use generate::Shape;
+pub use graph::Sketch;
 pub use model::{Counts, Model};
 pub use op::{History, Init, Op, Part, Which};
 pub use run::{Failure, HostKernels, Kernels, run};

@@ -104,7 +104,7 @@ pub enum Init {
     Fill(u8),
 }
 
-/// One call. Streams, buffers, events and downloads are named by slot.
+/// One call. Streams, buffers, graphs, events and downloads are named by slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
     /// Makes a stream, and drops the one that was in its slot.
@@ -162,6 +162,29 @@ pub enum Op {
     ResetCounters,
     /// Drops a kernel's pipeline; the next launch makes it again.
     DropPipeline(Which),
+    /// What a stream records from now on is kept for a graph.
+    Capture(usize),
+    /// Ends a stream's capture, which makes a graph, and drops the one that was in its slot.
+    Graph(usize, usize),
+    /// Ends a stream's capture, which makes nothing.
+    Abandon(usize),
+    /// Launches a graph.
+    LaunchGraph(usize, usize),
+    /// Changes the arguments of one of a graph's launches, counted from 0.
+    Arguments {
+        /// The stream, for what has to be uploaded.
+        stream: usize,
+        /// The graph.
+        graph: usize,
+        /// The launch.
+        launch: usize,
+        /// Its new buffers.
+        parts: Vec<Part>,
+        /// Its new scalars.
+        scalars: [u32; 2],
+    },
+    /// Drops a graph, whatever is in flight of it.
+    DropGraph(usize),
 }
 
 impl Op {
@@ -175,6 +198,9 @@ impl Op {
             | Self::Copy(stream, ..)
             | Self::Launch(stream, ..)
             | Self::Wait(stream, _)
+            | Self::Graph(stream, _)
+            | Self::LaunchGraph(stream, _)
+            | Self::Arguments { stream, .. }
             | Self::Download(stream, ..) => Some(*stream),
             _ => None,
         }
@@ -225,6 +251,24 @@ impl fmt::Display for Op {
             Self::Counters => write!(f, "counters"),
             Self::ResetCounters => write!(f, "reset counters"),
             Self::DropPipeline(which) => write!(f, "drop pipeline {}", which.name()),
+            Self::Capture(stream) => write!(f, "s{stream} capture"),
+            Self::Graph(stream, graph) => write!(f, "g{graph} = s{stream} end capture"),
+            Self::Abandon(stream) => write!(f, "s{stream} abandon capture"),
+            Self::LaunchGraph(stream, graph) => write!(f, "s{stream} launch g{graph}"),
+            Self::Arguments {
+                stream,
+                graph,
+                launch,
+                parts,
+                scalars,
+            } => {
+                write!(f, "s{stream} arguments g{graph} launch {launch}")?;
+                for part in parts {
+                    write!(f, " {part}")?;
+                }
+                write!(f, " {scalars:?}")
+            }
+            Self::DropGraph(graph) => write!(f, "drop g{graph}"),
         }
     }
 }

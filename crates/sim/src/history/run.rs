@@ -1,14 +1,16 @@
 //! Makes a history's calls on a context, and holds every answer against the model.
 
+mod launch;
+
 use std::fmt;
 
 use tidegate_core::{
-    Arguments, Code, Context, Device, Download, Error, Event, Kernel, Limits, Memory, MemoryKind,
+    Code, Context, Device, Download, Error, Event, Graph, Kernel, Limits, Memory, MemoryKind,
     Pipeline, Policy, Status, Stream,
 };
 
 use super::model::{Model, upload_bytes};
-use super::op::{History, Init, Op, Part, Which};
+use super::op::{History, Init, Op, Which};
 use crate::kernels;
 
 /// Gives a device the kernels of histories, in the code that it takes.
@@ -79,6 +81,7 @@ pub fn run<D: Device, K: Kernels>(
         last_calls: Vec::new(),
         refusals: 0,
         pipelines: Vec::new(),
+        graphs: Vec::new(),
     };
     for (at, op) in history.0.iter().enumerate() {
         if !runner.model.admits(op) {
@@ -112,6 +115,7 @@ struct Runner<'a, D: Device, K> {
     /// Calls that found no memory and were made again.
     refusals: u64,
     pipelines: Vec<Option<Pipeline<D>>>,
+    graphs: Vec<Option<Graph<D>>>,
 }
 
 type Checked<T> = Result<T, Wrong>;
@@ -204,7 +208,9 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
                 stream,
                 init,
             } => return self.make_buffer(*buffer, *bytes, *stream, *init),
-            Op::DropBuffer(slot) => return self.drop_buffer(*slot),
+            Op::DropBuffer(slot) => {
+                return self.quietly(|it| drop(put(&mut it.buffers, *slot, None)));
+            }
             Op::Upload(..) | Op::Fill(..) | Op::Copy(..) | Op::Launch(..) => {
                 return self.record(op);
             }
@@ -248,6 +254,12 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
                 self.context.reset_counters();
             }
             Op::DropPipeline(which) => drop(put(&mut self.pipelines, *which as usize, None)),
+            Op::Capture(_)
+            | Op::Graph(..)
+            | Op::Abandon(_)
+            | Op::LaunchGraph(..)
+            | Op::Arguments { .. }
+            | Op::DropGraph(_) => return self.graph(op),
         }
         Ok(())
     }
@@ -262,17 +274,6 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
         };
         drop(put(&mut self.buffers, slot, Some(memory)));
         result.map_err(told)
-    }
-
-    /// A drop neither waits nor submits.
-    fn drop_buffer(&mut self, slot: usize) -> Checked<()> {
-        let before = self.context.counters();
-        drop(put(&mut self.buffers, slot, None));
-        let after = self.context.counters();
-        let quiet = before.submissions == after.submissions
-            && before.syncs == after.syncs
-            && before.stalls == after.stalls;
-        ensure(quiet, "dropping a buffer submitted or waited")
     }
 
     fn record(&mut self, op: &Op) -> Checked<()> {
@@ -307,40 +308,6 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
         }
     }
 
-    fn launch(
-        &mut self,
-        stream: usize,
-        which: Which,
-        parts: &[Part],
-        scalars: [u32; 2],
-    ) -> Checked<()> {
-        let slot = which as usize;
-        if !matches!(self.pipelines.get(slot), Some(Some(_))) {
-            let (kernel, code) = self.kernels.make(which);
-            let pipeline = self.context.pipeline(kernel, &code).map_err(told)?;
-            put(&mut self.pipelines, slot, Some(pipeline));
-        }
-        let mut regions = Vec::new();
-        for part in parts {
-            let memory = found(&mut self.buffers, part.buffer)?;
-            regions.push(memory.region(part.offset, part.bytes).map_err(told)?);
-        }
-        let pipeline = found(&mut self.pipelines, slot)?;
-        let words = &scalars[..which.scalars()];
-        let mut bytes: Vec<u8> = words.iter().flat_map(|it| it.to_le_bytes()).collect();
-        let block = pipeline.kernel().scalars.as_ref();
-        bytes.resize(block.map_or(0, |it| it.bytes as usize), 0);
-        let most = parts.iter().map(|it| it.bytes).max().unwrap_or(0);
-        let arguments = Arguments {
-            regions: &regions,
-            scalars: &bytes,
-            aliasing: false,
-        };
-        let stream = found(&mut self.streams, stream)?;
-        let launched = stream.launch(pipeline, kernels::grid_for(most), arguments);
-        launched.map_err(told)
-    }
-
     fn take(&mut self, slot: usize) -> Checked<()> {
         let Some(download) = put(&mut self.downloads, slot, None) else {
             return Err(Wrong::Differs(format!("slot {slot} is empty")));
@@ -371,8 +338,10 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
         let event = found(&mut self.events, *slot)?;
         match op {
             Op::Record(stream, _) => {
-                let last = self.last_calls.get(*stream).copied().unwrap_or(0);
-                put(&mut self.marks, *slot, Some((*stream, last)));
+                if self.model.capture(*stream).is_none() {
+                    let last = self.last_calls.get(*stream).copied().unwrap_or(0);
+                    put(&mut self.marks, *slot, Some((*stream, last)));
+                }
                 found(&mut self.streams, *stream)?.record(event)
             }
             Op::Wait(stream, _) => found(&mut self.streams, *stream)?.wait(event),
@@ -392,7 +361,7 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
         let Some(Some((slot, last))) = self.marks.get(event).copied() else {
             return Ok(());
         };
-        if self.last_calls.get(slot) != Some(&last) {
+        if self.last_calls.get(slot) != Some(&last) || self.model.capture(slot).is_some() {
             return Ok(());
         }
         let Ok(stream) = found(&mut self.streams, slot) else {
@@ -410,6 +379,7 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
         let (counters, limits) = (self.context.counters(), self.context.limits());
         let counts = self.model.counts;
         let mut same = counters.dispatches == counts.dispatches;
+        same &= counters.graph_launches == counts.graph_launches;
         same &= counters.gpu_to_gpu == counts.gpu_to_gpu;
         // An upload or download that was refused counts, too.
         let refused = self.refusals > 0;
@@ -450,6 +420,7 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
         drop(reader);
         self.buffers.clear();
         self.pipelines.clear();
+        self.graphs.clear();
         let counters = self.context.counters();
         let queues = u64::from(self.context.capabilities().queues);
         // An eighth is what rounding may add.

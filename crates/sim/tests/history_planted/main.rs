@@ -5,10 +5,12 @@
 )]
 
 mod planted;
+mod replay;
 
 use planted::{Defect, Planted};
+use replay::OfGraphs;
 use tidegate_core::HostAccess;
-use tidegate_sim::history::{Case, History, Init, Op};
+use tidegate_sim::history::{Case, History, Init, Op, Which};
 use tidegate_sim::{Rule, Sim};
 
 const OPS: usize = 200;
@@ -34,6 +36,8 @@ enum Provoke {
     Direct,
     /// Pipelines are dropped with work pending.
     Pipelines,
+    /// Graphs are changed between launches, and replaced after one, and the host waits for nothing.
+    Graphs,
 }
 
 fn case(seed: u64, provoke: Provoke) -> Case {
@@ -89,14 +93,40 @@ fn case(seed: u64, provoke: Provoke) -> Case {
         Provoke::Pipelines => keep(&mut case.history, |it| {
             matches!(it, Op::DropBuffer(_) | Op::Download(..) | Op::Upload(..))
         }),
+        Provoke::Graphs => case.history = busy_with_graphs(&case.history),
     }
     case
 }
 
-/// How a defect shows: by a broken rule, or by wrong bytes.
+fn busy_with_graphs(history: &History) -> History {
+    let mut ops = Vec::new();
+    for op in &history.0 {
+        let (graph, changes) = match op {
+            Op::Flush(_) | Op::Query(_) | Op::Synchronize(_) | Op::EventSync(_) => continue,
+            Op::Take(_) | Op::Download(..) => continue,
+            Op::Launch(stream, Which::Affine | Which::FillIndex, parts, scalars) => {
+                let (which, parts) = (Which::AffineUniform, parts.clone());
+                ops.push(Op::Launch(*stream, which, parts, *scalars));
+                continue;
+            }
+            Op::Graph(_, graph) => (Some(*graph), false),
+            Op::Arguments { graph, .. } => (Some(*graph), true),
+            _ => (None, false),
+        };
+        // Streams that do not exist, or capture, leave it out.
+        let launches = (0..4).map(|stream| graph.map(|it| Op::LaunchGraph(stream, it)));
+        ops.extend(launches.clone().flatten());
+        ops.push(op.clone());
+        ops.extend(launches.flatten().filter(|_| changes));
+    }
+    History(ops)
+}
+
+/// How a defect shows: by a broken rule, by what is said of it, or by wrong bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sign {
     Broken(Rule),
+    Said(&'static str),
     Bytes,
 }
 
@@ -115,6 +145,7 @@ fn shows(row: &Row, seed: u64) -> bool {
     let result = case.run_on(&sim, Planted::new(sim.clone(), row.defect));
     match row.sign {
         Sign::Broken(rule) => sim.violations().iter().any(|it| it.rule == rule),
+        Sign::Said(words) => sim.violations().iter().any(|it| it.detail.contains(words)),
         Sign::Bytes => result.is_err_and(|it| it.detail.contains("wrong bytes")),
     }
 }
@@ -132,6 +163,36 @@ const RACE: Sign = Sign::Broken(Rule::Race);
 const HOST: Sign = Sign::Broken(Rule::HostRace);
 const HOST_UNSEEN: Sign = Sign::Broken(Rule::HostUnseen);
 const IN_USE: Sign = Sign::Broken(Rule::InUse);
+const GRAPH_IN_USE: Sign = Sign::Said("may still replay it");
+
+const fn of_graphs(defect: OfGraphs, provoke: Provoke, sign: Sign) -> Row {
+    row(Defect::Graphs(defect), provoke, sign, "")
+}
+
+const OF_GRAPHS: [Row; 12] = [
+    of_graphs(OfGraphs::FirstVersion, Provoke::All, Sign::Bytes),
+    of_graphs(OfGraphs::FirstScalars, Provoke::All, Sign::Bytes),
+    of_graphs(OfGraphs::FirstBuffers, Provoke::All, Sign::Bytes),
+    of_graphs(OfGraphs::EncodedOver, Provoke::Graphs, GRAPH_IN_USE),
+    of_graphs(OfGraphs::NoOpening, Provoke::OneQueue, RACE),
+    of_graphs(OfGraphs::NoOpening, Provoke::OneQueue, Sign::Bytes),
+    of_graphs(OfGraphs::NoBarriers, Provoke::All, RACE),
+    of_graphs(OfGraphs::NoWaits, Provoke::Queues, RACE),
+    of_graphs(OfGraphs::NoHostReads, Provoke::Direct, HOST_UNSEEN),
+    of_graphs(OfGraphs::OneUniformBlock, Provoke::Graphs, Sign::Bytes),
+    row(
+        Defect::SubmittedIsComplete,
+        Provoke::All,
+        GRAPH_IN_USE,
+        "a graph given back while it is replayed",
+    ),
+    row(
+        Defect::OtherQueuesAreComplete,
+        Provoke::Graphs,
+        GRAPH_IN_USE,
+        "a graph given back while another queue replays it",
+    ),
+];
 
 const ROWS: [Row; 30] = [
     row(Defect::NoBarrier(0), Provoke::OneQueue, RACE, ""),
@@ -284,7 +345,7 @@ const ROWS: [Row; 30] = [
 #[test]
 fn every_planted_defect_is_caught() {
     let mut missed = Vec::new();
-    for row in &ROWS {
+    for row in ROWS.iter().chain(&OF_GRAPHS) {
         let words = format!(
             "{:?} {:?} {:?} {}",
             row.defect, row.provoke, row.sign, row.shipped
@@ -302,9 +363,9 @@ fn every_planted_defect_is_caught() {
 
 #[test]
 fn the_real_core_passes_the_same_cases() {
-    use Provoke::{All, Direct, Free, OneQueue, Pipelines, Queues, Reuse, Staging};
+    use Provoke::{All, Direct, Free, Graphs, OneQueue, Pipelines, Queues, Reuse, Staging};
     for provoke in [
-        All, OneQueue, Queues, Staging, Free, Reuse, Direct, Pipelines,
+        All, OneQueue, Queues, Staging, Free, Reuse, Direct, Pipelines, Graphs,
     ] {
         for seed in 0..SEEDS {
             let case = case(seed, provoke);

@@ -10,6 +10,8 @@ use tidegate_core::{
 };
 use tidegate_sim::Sim;
 
+use crate::replay::{Kept, OfGraphs};
+
 /// A defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Defect {
@@ -47,6 +49,8 @@ pub(crate) enum Defect {
     OneUniformBlock,
     /// A batch's launches of one kernel all run with the scalars of the last of them.
     LastScalars,
+    /// One of what is kept of graphs.
+    Graphs(OfGraphs),
 }
 
 /// The device in between.
@@ -57,6 +61,7 @@ pub(crate) struct Planted {
     waited: AtomicBool,
     submitted: Vec<AtomicU64>,
     kernels: Mutex<Vec<Option<Kernel>>>,
+    kept: Kept,
 }
 
 impl Planted {
@@ -69,6 +74,7 @@ impl Planted {
             waited: AtomicBool::new(false),
             submitted: (0..queues).map(|_| AtomicU64::new(0)).collect(),
             kernels: Mutex::default(),
+            kept: Kept::default(),
         }
     }
 
@@ -90,6 +96,7 @@ impl Planted {
             Defect::NoHostReads => batch.host_reads = false,
             Defect::OneUniformBlock => self.share_uniform_block(batch),
             Defect::LastScalars => share_push_constants(batch),
+            Defect::Graphs(defect) => self.kept.spoil(&self.sim, defect, batch),
             _ => {}
         }
     }
@@ -227,7 +234,7 @@ impl Device for Planted {
     }
 
     fn forget_graph(&self, id: GraphId) {
-        self.sim.forget_graph(id);
+        self.sim.forget_graph(self.kept.forget(id));
     }
 
     fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {
