@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 
 use rspirv::binary::Assemble as _;
 use rspirv::dr::{self, Instruction, Operand};
-use rspirv::spirv::{AddressingModel, Capability, Decoration, MemoryAccess, Op, StorageClass};
+use rspirv::spirv::{Decoration, MemoryAccess, Op, StorageClass};
 
 use super::types::{Kind, Types};
 use crate::{Access, Addressed, BindingKind, Kernel, ShaderError};
