@@ -63,7 +63,7 @@ impl<D: Device> Watch<D> {
     pub fn nudge(&self) -> bool {
         let queues = 0..self.0.slots.len() as u32;
         // Each is asked, whatever the others say.
-        queues.fold(false, |busy, queue| self.0.nudge(queue) || busy)
+        queues.filter(|queue| self.0.nudge(*queue)).count() > 0
     }
 }
 

@@ -67,6 +67,21 @@ impl Logical {
         })
     }
 
+    /// Where kernels find a buffer that is bound to memory; 0 if its usage has no addresses.
+    pub(crate) fn address(
+        &self,
+        buffer: vk::Buffer,
+        usage: vk::BufferUsageFlags,
+    ) -> vk::DeviceAddress {
+        if !usage.contains(vk::BufferUsageFlags::SHADER_DEVICE_ADDRESS) {
+            return 0;
+        }
+        let info = vk::BufferDeviceAddressInfo::default().buffer(buffer);
+        // SAFETY: the feature is enabled where the usage is, and the memory has VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT, which the sub-allocator
+        // asks for. VUID-vkGetBufferDeviceAddress-bufferDeviceAddress-03324, VUID-VkBufferDeviceAddressInfo-buffer-02600, -02601.
+        unsafe { self.raw.get_buffer_device_address(&info) }
+    }
+
     /// An error if the device is lost.
     pub(crate) fn alive(&self) -> Result<(), DeviceError> {
         match self.lost.get() {

@@ -230,11 +230,8 @@ impl Features {
                 5346,
             ),
         ];
+        let dot_products = (6016..=6019).map(move |it| ("int_dot_product", dot_product, it));
         let extensions = [
-            ("int_dot_product", dot_product, 6016),
-            ("int_dot_product", dot_product, 6017),
-            ("int_dot_product", dot_product, 6018),
-            ("int_dot_product", dot_product, 6019),
             (
                 "cooperative_matrix",
                 self.cooperative_matrix.is_some(),
@@ -268,6 +265,7 @@ impl Features {
         types
             .map(|(name, there, capability)| (name, there != vk::FALSE, capability))
             .into_iter()
+            .chain(dot_products)
             .chain(extensions)
             .chain(subgroups)
     }

@@ -295,25 +295,12 @@ impl Memory {
         drop(guard);
         Ok(Slot {
             buffer,
-            address: self.address_of(device, buffer),
+            address: device.address(buffer, self.usage),
             bytes,
             host: allocation.mapped_ptr().map(NonNull::cast),
             coherent,
             allocation,
         })
-    }
-
-    fn address_of(&self, device: &Logical, buffer: vk::Buffer) -> vk::DeviceAddress {
-        if !self
-            .usage
-            .contains(vk::BufferUsageFlags::SHADER_DEVICE_ADDRESS)
-        {
-            return 0;
-        }
-        let info = vk::BufferDeviceAddressInfo::default().buffer(buffer);
-        // SAFETY: the feature is enabled, and the buffer has the usage and is bound to memory with VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT, which the sub-allocator
-        // asks for. VUID-vkGetBufferDeviceAddress-bufferDeviceAddress-03324, VUID-VkBufferDeviceAddressInfo-buffer-02600, -02601.
-        unsafe { device.raw.get_buffer_device_address(&info) }
     }
 
     fn release(&self, device: &Logical, slot: Slot) {

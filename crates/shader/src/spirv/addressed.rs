@@ -4,11 +4,14 @@
 //! what naga writes for WGSL is rewritten, because of that it is known how everything in a buffer is aligned. Whatever does not have the expected
 //! form is left alone.
 
+mod check;
+mod write;
+
 use std::collections::{HashMap, HashSet};
 
 use rspirv::binary::Assemble as _;
 use rspirv::dr::{self, Instruction, Operand};
-use rspirv::spirv::{AddressingModel, Capability, Decoration, MemoryAccess, Op, StorageClass};
+use rspirv::spirv::{Decoration, MemoryAccess, Op, StorageClass};
 
 use super::types::{Kind, Types};
 use crate::{Access, Addressed, BindingKind, Kernel, ShaderError};
@@ -158,65 +161,6 @@ impl<'a> Rewriter<'a> {
             });
         }
         (self.buffers.len() == self.kernel.bindings.len()).then_some(())
-    }
-
-    fn is_storage(&self, ty: Option<u32>) -> bool {
-        let kind = ty.and_then(|it| self.types.kind(it));
-        matches!(
-            kind,
-            Some(Kind::Pointer {
-                class: StorageClass::StorageBuffer,
-                ..
-            })
-        )
-    }
-
-    /// Nothing if a buffer's pointer goes anywhere but into an access.
-    fn check_functions(&self) -> Option<()> {
-        let mut pointers: HashSet<u32> = self.buffers.iter().map(|it| it.variable).collect();
-        for function in &self.module.functions {
-            let parameters = &function.parameters;
-            if parameters.iter().any(|it| self.is_storage(it.result_type)) {
-                return None;
-            }
-            let blocks = function.blocks.iter();
-            for instruction in blocks.flat_map(|it| &it.instructions) {
-                let opcode = instruction.class.opcode;
-                let chain = matches!(opcode, Op::AccessChain | Op::InBoundsAccessChain);
-                if self.is_storage(instruction.result_type) {
-                    if !chain {
-                        return None;
-                    }
-                    pointers.extend(instruction.result_id);
-                }
-                let touches =
-                    |it: &Operand| matches!(it, Operand::IdRef(id) if pointers.contains(id));
-                let access = chain || matches!(opcode, Op::Load | Op::Store | Op::ArrayLength);
-                // An operand but the first would be a pointer that is stored or an index.
-                let others = instruction.operands.iter().skip(1);
-                let understood = access || is_atomic(opcode);
-                let touched = instruction.operands.iter().any(touches);
-                if touched && (!understood || others.clone().any(touches)) {
-                    return None;
-                }
-            }
-        }
-        Some(())
-    }
-
-    /// The buffers whose length is asked for.
-    fn find_sizes(&mut self) {
-        let functions = self.module.functions.iter();
-        let instructions = functions.flat_map(|it| &it.blocks);
-        for instruction in instructions.flat_map(|it| &it.instructions) {
-            if instruction.class.opcode == Op::ArrayLength
-                && let Some(Operand::IdRef(id)) = instruction.operands.first()
-                && let Some(buffer) = self.buffers.iter().find(|it| it.variable == *id)
-                && !self.sizes.contains(&buffer.index)
-            {
-                self.sizes.push(buffer.index);
-            }
-        }
     }
 
     /// Takes the push constants' structure, its pointer and its variable out, to be declared again after the addresses' types. Gives the structure, if
@@ -498,79 +442,6 @@ impl<'a> Rewriter<'a> {
         self.align = align_max;
         (align_max <= ALIGN_MAX).then_some(())
     }
-
-    fn pointer_to(&mut self, class: StorageClass, ty: u32) -> u32 {
-        let id = self.id();
-        self.globals.push(Instruction::new(
-            Op::TypePointer,
-            None,
-            Some(id),
-            vec![Operand::StorageClass(class), Operand::IdRef(ty)],
-        ));
-        id
-    }
-
-    /// The id of a constant.
-    fn number(&mut self, value: u32) -> u32 {
-        if let Some(id) = self.numbers.get(&value) {
-            return *id;
-        }
-        let id = self.id();
-        self.globals.push(Instruction::new(
-            Op::Constant,
-            Some(self.u32_type),
-            Some(id),
-            vec![Operand::LiteralBit32(value)],
-        ));
-        self.numbers.insert(value, id);
-        id
-    }
-
-    fn decorate(&mut self, id: u32, decoration: Decoration) {
-        let operands = vec![Operand::IdRef(id), Operand::Decoration(decoration)];
-        self.decorations
-            .push(Instruction::new(Op::Decorate, None, None, operands));
-    }
-
-    fn decorate_member(
-        &mut self,
-        id: u32,
-        member: u32,
-        decoration: Decoration,
-        value: Option<Operand>,
-    ) {
-        let mut operands = vec![
-            Operand::IdRef(id),
-            Operand::LiteralBit32(member),
-            Operand::Decoration(decoration),
-        ];
-        operands.extend(value);
-        self.decorations
-            .push(Instruction::new(Op::MemberDecorate, None, None, operands));
-    }
-
-    fn finish(&mut self) {
-        let module = &mut self.module;
-        let capability = Operand::Capability(Capability::PhysicalStorageBufferAddresses);
-        module.capabilities.push(Instruction::new(
-            Op::Capability,
-            None,
-            None,
-            vec![capability],
-        ));
-        let name = Operand::LiteralString("SPV_KHR_physical_storage_buffer".to_owned());
-        module
-            .extensions
-            .push(Instruction::new(Op::Extension, None, None, vec![name]));
-        if let Some(model) = &mut module.memory_model {
-            model.operands[0] = Operand::AddressingModel(AddressingModel::PhysicalStorageBuffer64);
-        }
-        module.annotations.append(&mut self.decorations);
-        module.types_global_values.append(&mut self.globals);
-        if let Some(header) = &mut module.header {
-            header.bound = self.next;
-        }
-    }
 }
 
 fn id_of(operand: &Operand) -> Option<u32> {
@@ -578,27 +449,4 @@ fn id_of(operand: &Operand) -> Option<u32> {
         Operand::IdRef(id) => Some(*id),
         _ => None,
     }
-}
-
-/// The operations on one number that is shared, whose pointer is their first operand.
-fn is_atomic(op: Op) -> bool {
-    matches!(
-        op,
-        Op::AtomicLoad
-            | Op::AtomicStore
-            | Op::AtomicExchange
-            | Op::AtomicCompareExchange
-            | Op::AtomicIIncrement
-            | Op::AtomicIDecrement
-            | Op::AtomicIAdd
-            | Op::AtomicISub
-            | Op::AtomicSMin
-            | Op::AtomicUMin
-            | Op::AtomicSMax
-            | Op::AtomicUMax
-            | Op::AtomicAnd
-            | Op::AtomicOr
-            | Op::AtomicXor
-            | Op::AtomicFAddEXT
-    )
 }
