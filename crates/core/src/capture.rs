@@ -86,7 +86,8 @@ impl Batch {
         command: &Command,
         kernel: Option<&Kernel>,
     ) -> impl Iterator<Item = (Region, bool)> + Clone {
-        let (launch, rest): (&[Region], [Option<(Region, bool)>; 2]) = match command {
+        type Fixed = [Option<(Region, bool)>; 2];
+        let (launch, rest): (&[Region], Fixed) = match command {
             Command::Launch(it) => (self.bindings(it), [None; 2]),
             Command::Copy { source, target } => {
                 (&[], [Some((*source, false)), Some((*target, true))])

@@ -19,6 +19,9 @@ use crate::pipeline::Pipelines;
 use crate::policy::{Cause, Limits, Policy, decide, worth_asking};
 use crate::state::State;
 
+/// Larger copies in place do not hold the state meanwhile.
+const LOCKED_BYTES_MAX: u64 = 64 << 10;
+
 /// A device together with everything that its streams, buffers and events share. Clones are handles to the same context.
 ///
 /// When the last handle, stream, buffer, pipeline, event and download is dropped, what was submitted is waited for, no longer than
@@ -426,6 +429,46 @@ impl<D: Device> Shared<D> {
         true
     }
 
+    /// Whether the host may write (or read) these bytes right now: it can reach them, and no work that is not complete is in the way.
+    pub(crate) fn usable_in_place(
+        &self,
+        state: &mut State,
+        region: Region,
+        write: bool,
+    ) -> Result<bool, Error> {
+        let reachable = state
+            .memory
+            .row(region.memory)
+            .is_some_and(|row| if write { row.host.write } else { row.host.read });
+        if !self.limits.direct || !reachable {
+            return Ok(false);
+        }
+        if !state.idle(region, write) {
+            let queues: Vec<u32> = match state.memory.row(region.memory) {
+                Some(row) => row.uses.iter().map(|it| it.queue).collect(),
+                None => Vec::new(),
+            };
+            for queue in queues {
+                self.poll(state, queue)?;
+            }
+        }
+        Ok(state.idle(region, write))
+    }
+
+    pub(crate) fn copy_in_place(
+        &self,
+        state: MutexGuard<'_, State>,
+        region: Region,
+        copy: impl FnOnce(&D) -> Result<(), DeviceError>,
+    ) -> Result<(), Error> {
+        if region.bytes <= LOCKED_BYTES_MAX {
+            let mut state = state;
+            return copy(&self.device).map_err(|it| state.note(it));
+        }
+        self.in_place(state, region, copy)
+            .map_err(|it| self.state().note(it))
+    }
+
     /// Runs `copy` while nothing can be recorded on the memory of `region`, without holding the state. The caller has seen that nothing submitted uses it.
     pub(crate) fn in_place<T>(
         &self,
@@ -469,6 +512,12 @@ impl<D: Device> Drop for Shared<D> {
             }
         }
         let mut state = self.state();
+        for lane in &mut state.lanes {
+            if lane.completed >= lane.submitted {
+                // What found no memory until now never runs, and needs nothing.
+                lane.complete(lane.last_value());
+            }
+        }
         self.destroy_retired(&mut state);
         for queue in 0..state.lanes.len() {
             let lost = state.lost.is_some();

@@ -15,8 +15,6 @@ use crate::stream::{Stream, report_fault};
 
 /// Largest upload whose bytes travel inside the batch: what `vkCmdUpdateBuffer` may take is 65,536, but beyond a page the ring is cheaper.
 const INLINE_BYTES_MAX: u64 = 4096;
-/// Larger copies in place do not hold the state meanwhile.
-const LOCKED_BYTES_MAX: u64 = 64 << 10;
 /// Largest piece of an upload through the ring. Recording waits while it is copied, some 25 microseconds.
 pub(crate) const CHUNK_BYTES_MAX: u64 = 256 << 10;
 
@@ -396,46 +394,6 @@ impl<D: Device> Stream<D> {
 }
 
 impl<D: Device> Shared<D> {
-    /// Whether the host may write (or read) these bytes right now: it can reach them, and no work that is not complete is in the way.
-    fn usable_in_place(
-        &self,
-        state: &mut State,
-        region: Region,
-        write: bool,
-    ) -> Result<bool, Error> {
-        let reachable = state
-            .memory
-            .row(region.memory)
-            .is_some_and(|row| if write { row.host.write } else { row.host.read });
-        if !self.limits.direct || !reachable {
-            return Ok(false);
-        }
-        if !state.idle(region, write) {
-            let queues: Vec<u32> = match state.memory.row(region.memory) {
-                Some(row) => row.uses.iter().map(|it| it.queue).collect(),
-                None => Vec::new(),
-            };
-            for queue in queues {
-                self.poll(state, queue)?;
-            }
-        }
-        Ok(state.idle(region, write))
-    }
-
-    fn copy_in_place(
-        &self,
-        state: MutexGuard<'_, State>,
-        region: Region,
-        copy: impl FnOnce(&D) -> Result<(), crate::DeviceError>,
-    ) -> Result<(), Error> {
-        if region.bytes <= LOCKED_BYTES_MAX {
-            let mut state = state;
-            return copy(&self.device).map_err(|it| state.note(it));
-        }
-        self.in_place(state, region, copy)
-            .map_err(|it| self.state().note(it))
-    }
-
     /// Puts `data` into the queue's staging ring for the next command, and returns the state ready to record it. When the ring is full it waits for the oldest upload.
     pub(crate) fn stage(
         &self,

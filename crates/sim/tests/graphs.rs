@@ -244,6 +244,24 @@ fn a_failure_met_on_the_way_does_not_cut_a_launch_in_two() {
     sim.assert_clean();
 }
 
+/// The opening of each part orders it after the one before.
+#[test]
+fn parts_have_no_barrier_at_their_beginning() {
+    let limits = Limits {
+        commands_max: 2,
+        ..Limits::default()
+    };
+    let (sim, context) = open(limits);
+    let mut stream = context.stream(Policy::UntilSync).unwrap();
+    let x = buffer(&context);
+    stream.fill(&x, 0, BYTES, &[0]).unwrap();
+    let graph = adder(&mut stream, &x, 6);
+    stream.launch_graph(&graph).unwrap();
+    assert_eq!((graph.submissions(), context.counters().barriers), (3, 3));
+    assert_eq!(read(&mut stream, &x)[..4], [6, 0, 0, 0]);
+    sim.assert_clean();
+}
+
 /// All data is ordered without events, so that no history can tell whether the device learns of a wait, and how often.
 #[test]
 fn a_graphs_wait_for_an_event_reaches_the_device() {

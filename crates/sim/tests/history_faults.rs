@@ -74,6 +74,22 @@ fn memory_that_runs_out_at_any_call_changes_nothing() {
     }
 }
 
+/// Seeds 1006305 and 1016897 ended so: the last submission found no memory, and nobody was left to try again.
+#[test]
+fn work_that_never_reached_the_device_keeps_nothing() {
+    let (sim, context) = open(Setup::default());
+    let mut stream = context.stream(Policy::UntilSync).unwrap();
+    let x = buffer(&context);
+    launch(&mut stream, &x).unwrap();
+    sim.arm(Faults {
+        submits: (1..10).collect(),
+        ..Faults::default()
+    });
+    drop((stream, x, context));
+    assert_eq!(sim.live(), Live::default());
+    sim.assert_clean();
+}
+
 /// What is read in place was computed on one queue from what a failed submission of another queue wrote.
 #[test]
 fn no_result_rests_on_another_queues_failure() {

@@ -195,13 +195,10 @@ impl Stream {
         record: impl FnOnce(&mut Self) -> Result<(), Error>,
     ) -> Result<Graph, Error> {
         self.begin_capture()?;
-        match record(self) {
-            Ok(()) => self.end_capture(),
-            Err(error) => {
-                self.raw.abandon_capture();
-                Err(error)
-            }
-        }
+        let made = record(self).and_then(|()| self.end_capture());
+        // After an error; otherwise it has ended.
+        self.raw.abandon_capture();
+        made
     }
 
     /// Begins what [`Self::capture`] does in one call: commands are kept for a graph, until [`Self::end_capture`].
@@ -215,9 +212,15 @@ impl Stream {
     /// Ends a capture and gives its graph.
     ///
     /// # Errors
-    /// [`StreamError::NotCapturing`](crate::StreamError::NotCapturing); memory for what large uploads carry; a lost device. What was captured is then gone.
+    /// [`StreamError::NotCapturing`](crate::StreamError::NotCapturing); memory for what large uploads carry; a lost device. It captures on then, so that the call can be made again;
+    /// [`Self::abandon_capture`] ends it without a graph.
     pub fn end_capture(&mut self) -> Result<Graph, Error> {
         Ok(Graph(self.raw.end_capture()?))
+    }
+
+    /// Ends a capture, if there is one, and forgets it.
+    pub fn abandon_capture(&mut self) {
+        self.raw.abandon_capture();
     }
 
     /// Launches a graph: everything in it as if it were recorded here anew. It goes to the device at once, under every policy, after what is pending. Several launches

@@ -233,20 +233,8 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
             Op::Record(..) | Op::Wait(..) | Op::EventQuery(_) | Op::EventSync(_) => {
                 return self.event(op);
             }
-            Op::Flush(slot) => {
-                let stream = found(&mut self.streams, *slot)?;
-                stream.flush().map_err(told)?;
-                let status = stream.query().map_err(told)?;
-                ensure(status != Status::Pending, "work is held back after a flush")?;
-            }
-            Op::Query(slot) => {
-                found(&mut self.streams, *slot)?.query().map_err(told)?;
-            }
-            Op::Synchronize(slot) => {
-                let stream = found(&mut self.streams, *slot)?;
-                stream.synchronize().map_err(told)?;
-                let status = stream.query().map_err(told)?;
-                ensure(status == Status::Idle, "not idle after synchronize")?;
+            Op::Flush(slot) | Op::Query(slot) | Op::Synchronize(slot) => {
+                return self.host_side(op, *slot);
             }
             Op::Counters => return self.counters(),
             Op::ResetCounters => {
@@ -262,6 +250,21 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
             | Op::DropGraph(_) => return self.graph(op),
         }
         Ok(())
+    }
+
+    fn host_side(&mut self, op: &Op, slot: usize) -> Checked<()> {
+        let stream = found(&mut self.streams, slot)?;
+        match op {
+            Op::Flush(_) => stream.flush().map_err(told)?,
+            Op::Synchronize(_) => stream.synchronize().map_err(told)?,
+            _ => {}
+        }
+        let status = stream.query().map_err(told)?;
+        match op {
+            Op::Flush(_) => ensure(status != Status::Pending, "work is held back after a flush"),
+            Op::Synchronize(_) => ensure(status == Status::Idle, "not idle after synchronize"),
+            _ => Ok(()),
+        }
     }
 
     fn make_buffer(&mut self, slot: usize, bytes: u64, stream: usize, init: Init) -> Checked<()> {
