@@ -97,7 +97,8 @@ pub(crate) fn a_uniform_may_be_bound_before_the_buffers(world: &World) {
     let into = world.kernel(&device, "affine_into");
     let x: Vec<u32> = (10..110).collect();
     let x = stream.upload_new(&x).unwrap();
-    for (length, a) in [(70, 3), (200, 5), (100, 7)] {
+    // The longer one first: lengths that are mixed up then read too far, and later ones would write there.
+    for (length, a) in [(200, 5), (70, 3), (100, 7)] {
         let y = stream.upload_new(&vec![u32::MAX; length]).unwrap();
         stream.launch(&into, 4, (&x, &y, a, 9_u32)).unwrap();
         let want: Vec<u32> = (10..10 + length as u32)
