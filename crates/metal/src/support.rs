@@ -12,7 +12,7 @@ use crate::instance::DeviceKind;
 pub(crate) const SLOTS: usize = 31;
 /// Slots kept for push constants and for the buffer of sizes.
 const SLOTS_KEPT: u32 = 2;
-/// The most bytes that travel in a command buffer. Apple's page says "smaller than 4 KB", its validation layer refuses what is over 4096 (Metal, "setBytes(_:length:index:)").
+/// The most bytes that travel in a command buffer. Apple's page says "smaller than 4 KB", which is taken to allow 4096 (Metal, "setBytes(_:length:index:)"): a belief of docs/metal.md.
 pub(crate) const INLINE_BYTES_MAX: usize = 4096;
 /// Metal fails near 499,000 resources, whatever their size. A part is left to the rest of the process.
 const ALLOCATIONS_MAX: u64 = 490_000;

@@ -113,7 +113,7 @@ rules! {
     /// A command buffer's signal of less than the event has already: it has no effect. What the host sets may be less, as `signaledValue` says.
     EventValue: "documentation/metal/mtlcommandbuffer/encodesignalevent(_:value:)";
     /// A fence used on two queues, or waited for before anything updated it, or when what should have updated it last has failed and the program was told.
-    FenceUse: "documentation/metal/synchronizing-passes-with-a-fence";
+    FenceUse: "documentation/metal/mtlfence#Submit-producing-passes-before-consuming-passes";
     /// A set made resident while changes of it are not committed.
     ResidencyUncommitted: "documentation/metal/mtlresidencyset/commit()";
     /// More than 32 residency sets of one queue.
