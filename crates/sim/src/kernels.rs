@@ -134,11 +134,11 @@ pub fn all() -> Vec<(Kernel, Code)> {
         fill_index(),
         affine(),
         affine_uniform(),
-        affine_into(),
         add(),
         copy(),
         swap(),
         block_sum(),
+        affine_into(),
     ]
 }
 
