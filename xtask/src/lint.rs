@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::parts::{self, Count, Part};
-use crate::{shell, terminal, tidy};
+use crate::{metal, shell, terminal, tidy};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -47,6 +47,12 @@ const PARTS: &[Part<()>] = &[
         about: "rustdoc's warnings as errors, private items included",
         prepares: false,
         run: docs,
+    },
+    Part {
+        name: "metal",
+        about: "clippy and rustdoc on the code that is empty without Metal, with its classes in software",
+        prepares: false,
+        run: metal,
     },
     Part {
         name: "deny",
@@ -101,6 +107,36 @@ fn docs(_: &mut ()) -> Result<Count> {
     ] {
         let mut command = shell::cargo(["doc", "--no-deps", "--document-private-items"]);
         shell::run(command.args(packages).env("RUSTDOCFLAGS", "-D warnings"))?;
+    }
+    Ok(Count::default())
+}
+
+/// The packages that have code for Metal.
+const METAL: [&str; 4] = [
+    "tidegate-metal",
+    "tidegate-softmetal",
+    "tidegate",
+    "tidegate-cli",
+];
+
+/// Off Apple's systems the other parts see nothing of the Metal backend.
+fn metal(_: &mut ()) -> Result<Count> {
+    if !metal::is_here() {
+        return Ok(Count::remark("not run: it takes Linux on x86_64"));
+    }
+    component("clippy", "clippy")?;
+    let mut clippy = shell::cargo(["clippy", "--all-targets"]);
+    clippy.args(METAL.iter().flat_map(|it| ["--package", it]));
+    clippy.args(["--", "-D", "warnings"]);
+    shell::run(&mut metal::soft(clippy)?)?;
+    let flags = format!("-D warnings {}", metal::FLAGS);
+    // One by one: two have the same name.
+    for package in METAL {
+        let mut doc = shell::cargo(["doc", "--no-deps", "--document-private-items"]);
+        doc.args(["--package", package])
+            .env("RUSTDOCFLAGS", &flags)
+            .env_remove("CARGO_ENCODED_RUSTDOCFLAGS");
+        shell::run(&mut metal::soft(doc)?)?;
     }
     Ok(Count::default())
 }

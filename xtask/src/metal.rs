@@ -73,14 +73,23 @@ const SUITES: &[(&str, &str, &[&str])] = &[
     ("tidegate-cli", "binary(metal)", &["--test", "metal"]),
 ];
 
+/// What makes Metal's classes software, for rustc and for rustdoc.
+pub(crate) const FLAGS: &str = "--cfg metal_soft";
+
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let mut run = Run {
         filter: options.filter.clone(),
         model: None,
     };
     let summary = parts::run_all(PARTS, &options.part, &mut run);
+    let only_prepares = PARTS
+        .iter()
+        .filter(|it| options.part.iter().any(|name| name == it.name))
+        .all(|it| it.prepares);
+    let should_run_some = options.part.is_empty() || run.filter.is_some() || !only_prepares;
+    let ran_none = summary.ran_none(should_run_some);
     terminal::print(&summary.count.line());
-    Ok(summary.good)
+    Ok(summary.good && !ran_none)
 }
 
 /// All of it, as one part of `cargo xtask test`, which has prepared the model and a Vulkan device.
@@ -122,14 +131,26 @@ pub(crate) fn soft(mut command: Command) -> Result<Command> {
     let root = shell::root();
     command
         .env("RUSTC_WRAPPER", root.join("crates/softmetal/rustc-soft"))
-        .env("RUSTFLAGS", "--cfg metal_soft")
+        .env("RUSTFLAGS", FLAGS)
         .env("CARGO_TARGET_DIR", shell::target_directory()?.join("soft"))
+        // Stronger than RUSTFLAGS: a person's own would take the place of ours, and there would be nothing to run.
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
         // For cargo test: what the runtime counts, it counts for the process.
         .env("RUST_TEST_THREADS", "1");
     Ok(command)
 }
 
+/// A filter may choose among the mistakes alone. Without one, each of these packages has tests: where the classes are missing they are empty.
 fn suites(run: &mut Run) -> Result<Count> {
+    let count = run_suites(run)?;
+    ensure!(
+        run.filter.is_some() || count.passed + count.failed > 0,
+        "no test ran: the build had no Metal in software"
+    );
+    Ok(count)
+}
+
+fn run_suites(run: &mut Run) -> Result<Count> {
     if shell::cargo_has("nextest") {
         let packages = SUITES.iter().flat_map(|it| ["--package", it.0]);
         let chosen: Vec<String> = SUITES
@@ -155,4 +176,20 @@ fn suites(run: &mut Run) -> Result<Count> {
         count.add(&found);
     }
     Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    #[test]
+    fn a_build_with_software_classes_keeps_no_flags_of_the_person() {
+        let command = soft(shell::cargo(["check"])).unwrap();
+        let value = |name: &str| command.get_envs().find(|it| it.0 == name).map(|it| it.1);
+        assert_eq!(value("RUSTFLAGS"), Some(Some(OsStr::new(FLAGS))));
+        assert_eq!(value("CARGO_ENCODED_RUSTFLAGS"), Some(None));
+        assert!(FLAGS.contains("--cfg metal_soft"));
+    }
 }

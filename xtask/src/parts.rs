@@ -72,6 +72,17 @@ pub(crate) struct Summary {
     pub(crate) count: Count,
 }
 
+impl Summary {
+    /// Whether tests should have run, nothing failed, and none ran. That is a failure, and is said.
+    pub(crate) fn ran_none(&self, should_run_some: bool) -> bool {
+        let ran_none = self.good && should_run_some && self.count.passed == 0;
+        if ran_none {
+            terminal::warning("no test ran, and that is a failure");
+        }
+        ran_none
+    }
+}
+
 /// The names that `--part` takes: another is wrong usage.
 pub(crate) fn names<C>(parts: &[Part<C>]) -> PossibleValuesParser {
     parts
@@ -221,6 +232,22 @@ mod tests {
         let mut seen = Vec::new();
         assert!(!run_all(&parts, &[], &mut seen).good);
         assert_eq!(seen, Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_run_without_a_test_is_told() {
+        let summary = |good, passed| Summary {
+            good,
+            count: Count {
+                passed,
+                ..Count::default()
+            },
+        };
+        assert!(summary(true, 0).ran_none(true));
+        assert!(!summary(true, 0).ran_none(false));
+        assert!(!summary(true, 1).ran_none(true));
+        // Something failed already, and has been said.
+        assert!(!summary(false, 0).ran_none(true));
     }
 
     #[test]

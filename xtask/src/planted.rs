@@ -5,40 +5,56 @@
 
 mod encoding;
 mod keeping;
+mod slots;
+mod tree;
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use serde_json::Value;
+use anyhow::{Context as _, Result, ensure};
 
 use crate::parts::Count;
-use crate::{shell, terminal, totals};
+use crate::{terminal, totals};
+
+use tree::{Ended, Tree};
 
 /// How long the test of one mistake may run. A hang tells nobody what is wrong, and does not count as caught.
 const TESTS_MAX: Duration = Duration::from_secs(60);
 /// How long the same tests may run in the sources as they are, all together.
 const UNCHANGED_MAX: Duration = Duration::from_secs(300);
-/// The package with the mistakes and the tests.
-const PACKAGE: &str = "tidegate-metal";
+/// A package with mistakes and the tests that catch them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Package {
+    name: &'static str,
+    folder: &'static str,
+}
+
+/// The backend.
+const METAL: Package = Package {
+    name: "tidegate-metal",
+    folder: "crates/metal",
+};
+/// The public library, which gives the backend its kernels' slots.
+const LIBRARY: Package = Package {
+    name: "tidegate",
+    folder: "crates/tidegate",
+};
 
 /// A mistake.
 struct Mistake {
+    package: Package,
     name: &'static str,
     /// What it is, for the table in docs/metal.md.
     what: &'static str,
-    /// Below `crates/metal/src`.
+    /// Below the package's `src`.
     file: &'static str,
     /// Occurs once in the file, and becomes `replacement`.
     find: &'static str,
     replacement: &'static str,
     /// The test binary, or `lib` for the unit tests.
     target: &'static str,
-    /// The test that fails.
+    /// The test that fails, with its module.
     test: &'static str,
     symptom: Symptom,
 }
@@ -66,13 +82,6 @@ impl Symptom {
             Self::Says(words) => output.contains(words),
         }
     }
-}
-
-/// How a run of tests ended.
-struct Ended {
-    /// None if it was killed at its bound.
-    status: Option<ExitStatus>,
-    output: String,
 }
 
 /// Plants the mistakes whose names contain `filter`, or all of them. A mistake that is not caught is a failed case.
@@ -110,22 +119,24 @@ pub(crate) fn run(filter: Option<&str>) -> Result<Count> {
 }
 
 fn mistakes() -> impl Iterator<Item = &'static Mistake> {
-    encoding::MISTAKES.iter().chain(keeping::MISTAKES)
+    encoding::MISTAKES
+        .iter()
+        .chain(keeping::MISTAKES)
+        .chain(slots::MISTAKES)
 }
 
 /// Without the mistakes every test that is to catch one passes.
 fn unchanged(tree: &Tree, chosen: &[&Mistake]) -> Result<()> {
-    let mut targets: Vec<_> = chosen.iter().map(|it| it.target).collect();
-    targets.sort_unstable();
-    targets.dedup();
-    for target in targets {
-        let of = chosen.iter().filter(|it| it.target == target);
-        let mut tests: Vec<_> = of.map(|it| it.test).collect();
-        tests.sort_unstable();
-        tests.dedup();
+    let targets: BTreeSet<_> = chosen.iter().map(|it| (it.package, it.target)).collect();
+    for (package, target) in targets {
+        let of = chosen
+            .iter()
+            .filter(|it| (it.package, it.target) == (package, target));
+        let tests: BTreeSet<_> = of.map(|it| it.test).collect();
+        let tests: Vec<_> = tests.into_iter().collect();
         let began = Instant::now();
-        let program = tree.build(target)?;
-        let ended = tree.tests(&program, &tests, UNCHANGED_MAX)?;
+        let program = tree.build(package, target)?;
+        let ended = tree.tests(package, &program, &tests, UNCHANGED_MAX)?;
         let passed = ended.output.lines().find_map(totals::libtest);
         let passed = passed.map_or(0, |it| it.passed);
         let good = ended.status.is_some_and(|it| it.success()) && passed == tests.len() as u64;
@@ -166,192 +177,18 @@ fn judge(ended: &Ended, symptom: Symptom) -> Result<()> {
     Ok(())
 }
 
-/// The program of a test target, from what cargo prints as JSON.
-fn program(messages: &str, target: &str) -> Option<PathBuf> {
-    let name = if target == "lib" {
-        PACKAGE.replace('-', "_")
-    } else {
-        target.to_owned()
-    };
-    let messages = messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut programs = messages.filter_map(|it| {
-        let fits = it["reason"] == "compiler-artifact"
-            && it["target"]["name"] == name.as_str()
-            && it["profile"]["test"] == true;
-        it["executable"]
-            .as_str()
-            .filter(|_| fits)
-            .map(PathBuf::from)
-    });
-    programs.next()
-}
-
-/// A copy of the sources, so that an interrupted run leaves no mistake behind.
-struct Tree {
-    root: PathBuf,
-    at: PathBuf,
-}
-
-impl Tree {
-    fn new() -> Result<Self> {
-        let root = shell::root();
-        let at = root.join("target/planted/tree");
-        let mut listed = Command::new("git");
-        listed
-            .args([
-                "ls-files",
-                "-z",
-                "--cached",
-                "--others",
-                "--exclude-standard",
-            ])
-            .current_dir(&root);
-        let output = listed.output().context("git did not start")?;
-        shell::finished(&listed, output.status)?;
-        for path in String::from_utf8(output.stdout)?.split_terminator('\0') {
-            copy(&root.join(path), &at.join(path)).with_context(|| path.to_owned())?;
-        }
-        let manifest = at.join("Cargo.toml");
-        let text = marked(&fs::read_to_string(&manifest)?)?;
-        fs::write(&manifest, text)?;
-        Ok(Self { root, at })
-    }
-
-    fn source(&self, mistake: &Mistake) -> PathBuf {
-        self.at.join("crates/metal/src").join(mistake.file)
-    }
-
-    /// Plants the mistake, runs its test, and takes it out again.
-    fn with(&self, mistake: &Mistake) -> Result<()> {
-        let path = self.source(mistake);
-        let source = fs::read_to_string(&path)?;
-        fs::write(&path, plant(&source, mistake)?)?;
-        let ended = self
-            .build(mistake.target)
-            .and_then(|program| self.tests(&program, &[mistake.test], TESTS_MAX));
-        fs::write(&path, source)?;
-        judge(&ended?, mistake.symptom)
-    }
-
-    /// Builds one test target, with the software classes.
-    fn build(&self, target: &str) -> Result<PathBuf> {
-        let mut command = shell::cargo(["test", "--no-run", "--quiet", "--package", PACKAGE]);
-        command.current_dir(&self.at);
-        match target {
-            "lib" => command.arg("--lib"),
-            name => command.args(["--test", name]),
-        };
-        let output = command
-            .arg("--message-format=json-render-diagnostics")
-            .env(
-                "RUSTC_WRAPPER",
-                self.root.join("crates/softmetal/rustc-soft"),
-            )
-            .env("RUSTFLAGS", "--cfg metal_soft")
-            .env_remove("CARGO_ENCODED_RUSTFLAGS")
-            .env("CARGO_TARGET_DIR", self.root.join("target/soft"))
-            .output()
-            .context("cargo did not start")?;
-        if !output.status.success() {
-            bail!(
-                "it does not compile:\n{}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-        }
-        program(&String::from_utf8_lossy(&output.stdout), target)
-            .ok_or_else(|| anyhow!("cargo names no program for {target}"))
-    }
-
-    /// Runs some tests of a test program, for so long at most.
-    fn tests(&self, program: &Path, tests: &[&str], most: Duration) -> Result<Ended> {
-        let mut command = Command::new(program);
-        command
-            .arg("--exact")
-            .args(tests)
-            .current_dir(self.at.join("crates/metal"))
-            // A run is to be the same each time.
-            .env_remove("TIDEGATE_SOFTMETAL_SEED")
-            .env_remove("RUST_BACKTRACE");
-        bounded(&mut command, most)
-    }
-}
-
-/// The workspace's manifest with another version. Cargo would otherwise take what it built of the copy for what it builds of the sources themselves, mistakes included,
-/// since both share a target folder so that other crates are built once.
-fn marked(manifest: &str) -> Result<String> {
-    let (before, package) = manifest
-        .split_once("[workspace.package]\nversion = \"")
-        .context("the workspace's manifest states no version")?;
-    let (version, after) = package
-        .split_once('"')
-        .context("the workspace's version does not end")?;
-    Ok(format!(
-        "{before}[workspace.package]\nversion = \"{version}+planted\"{after}"
-    ))
-}
-
-/// Copies a file if the copy differs: what is not written anew is not built anew. A file that is gone is no file of the tree.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    let bytes = match fs::read(from) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        read => read?,
-    };
-    if fs::read(to).is_ok_and(|it| it == bytes) {
-        return Ok(());
-    }
-    if let Some(folder) = to.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    Ok(fs::write(to, bytes)?)
-}
-
-/// Runs a command, for so long at most, and keeps what it prints.
-fn bounded(command: &mut Command, most: Duration) -> Result<Ended> {
-    let end = Instant::now() + most;
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("`{}` did not start", shell::shown(command)))?;
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    thread::scope(|scope| {
-        let stdout = scope.spawn(|| stdout.map(all).unwrap_or_default());
-        let stderr = scope.spawn(|| stderr.map(all).unwrap_or_default());
-        let status = loop {
-            if let Some(status) = child.try_wait()? {
-                break Some(status);
-            }
-            if Instant::now() >= end {
-                child.kill()?;
-                child.wait()?;
-                break None;
-            }
-            thread::sleep(Duration::from_millis(10));
-        };
-        let text = |read: thread::Result<String>| read.unwrap_or_default();
-        let output = text(stdout.join()) + &text(stderr.join());
-        Ok(Ended { status, output })
-    })
-}
-
-/// All that a pipe gives.
-fn all(mut pipe: impl Read) -> String {
-    let mut bytes = Vec::new();
-    let _ = pipe.read_to_end(&mut bytes);
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::path::PathBuf;
+    use std::process::Command;
 
     use super::*;
+    use crate::shell;
 
     fn mistake(find: &'static str, replacement: &'static str) -> Mistake {
         Mistake {
+            package: METAL,
             name: "a",
             what: "",
             file: "a.rs",
@@ -378,13 +215,20 @@ mod tests {
     fn every_mistake_has_its_place_and_its_test() {
         let mut names = HashSet::new();
         for mistake in mistakes() {
-            let crate_ = shell::root().join("crates/metal");
+            let crate_ = shell::root().join(mistake.package.folder);
             assert!(names.insert(mistake.name), "{} twice", mistake.name);
             let source = fs::read_to_string(crate_.join("src").join(mistake.file)).unwrap();
             assert_ne!(plant(&source, mistake).unwrap(), source);
-            let tests = crate_.join("tests").join(format!("{}.rs", mistake.target));
-            let test = format!("fn {}()", mistake.test);
-            assert!(fs::read_to_string(tests).unwrap().contains(&test), "{test}");
+            // A suite's tests are functions in the files of a folder.
+            let target = crate_.join("tests").join(mistake.target);
+            let files = match fs::read_dir(&target) {
+                Ok(entries) => entries.map(|it| it.unwrap().path()).collect(),
+                Err(_) => vec![target.with_extension("rs")],
+            };
+            let name = mistake.test.rsplit("::").next().unwrap();
+            let test = format!("fn {name}(");
+            let has = |path: &PathBuf| fs::read_to_string(path).unwrap().contains(&test);
+            assert!(files.iter().any(has), "{test}");
         }
         assert!(names.len() >= 15);
     }
@@ -409,26 +253,6 @@ mod tests {
     }
 
     #[test]
-    fn the_program_of_a_test_is_read_from_cargos_messages() {
-        let artifact = |name: &str, test: bool, executable: &str| {
-            format!(
-                r#"{{"reason":"compiler-artifact","target":{{"name":"{name}"}},"profile":{{"test":{test}}},"executable":{executable}}}"#
-            )
-        };
-        let messages = [
-            artifact("tidegate_metal", false, "null"),
-            "no JSON".to_owned(),
-            artifact("faults", true, r#""/t/faults-2""#),
-            artifact("tidegate_metal", true, r#""/t/lib-3""#),
-            r#"{"reason":"build-finished","success":true}"#.to_owned(),
-        ]
-        .join("\n");
-        assert_eq!(program(&messages, "faults"), Some("/t/faults-2".into()));
-        assert_eq!(program(&messages, "lib"), Some("/t/lib-3".into()));
-        assert_eq!(program(&messages, "device"), None);
-    }
-
-    #[test]
     fn only_the_right_reason_counts() {
         let ended = |code: &str, output: &str| Ended {
             status: Some(Command::new("sh").args(["-c", code]).status().unwrap()),
@@ -444,24 +268,5 @@ mod tests {
             output: "Metal rule NoPool broken: x".to_owned(),
         };
         assert!(judge(&hangs, rule).is_err());
-    }
-
-    #[test]
-    fn a_command_that_does_not_end_is_killed_and_what_it_said_is_kept() {
-        let mut command = Command::new("sh");
-        command.args(["-c", "echo here; exec sleep 100"]);
-        let ended = bounded(&mut command, Duration::from_millis(300)).unwrap();
-        assert_eq!((ended.status, ended.output.as_str()), (None, "here\n"));
-    }
-
-    #[test]
-    fn the_copy_has_a_version_of_its_own() {
-        let manifest =
-            "[workspace]\n\n[workspace.package]\nversion = \"1.2.3\"\nedition = \"2024\"\n";
-        let marked = marked(manifest).unwrap();
-        assert!(
-            marked.contains("version = \"1.2.3+planted\"\nedition"),
-            "{marked}"
-        );
     }
 }

@@ -21,6 +21,8 @@ pub(crate) enum Need {
     Pip,
     /// Clang 19, which compiles kernels for the software Metal classes.
     Clang,
+    /// LLVM's linker, which links for Apple's systems where the Rust toolchain brings none.
+    Lld,
 }
 
 impl Need {
@@ -31,6 +33,7 @@ impl Need {
             Self::LibrarySource => "a Rust compiler with the source of its library",
             Self::Pip => "Python 3 with pip",
             Self::Clang => "Clang 19",
+            Self::Lld => "LLVM's linker",
         }
     }
 }
@@ -87,6 +90,8 @@ impl Family {
     fn packages(self, need: Need) -> &'static [&'static str] {
         match (self, need) {
             (Self::Apt | Self::Apk, Need::Clang) => &["clang-19"],
+            (Self::Apt, Need::Lld) => &["lld-19"],
+            (Self::Dnf | Self::Pacman | Self::Zypper | Self::Apk, Need::Lld) => &["lld"],
             (Self::Dnf | Self::Pacman | Self::Zypper, Need::Clang) => &["clang"],
             (Self::Apt, Need::VulkanDriver) => &["mesa-vulkan-drivers", "libvulkan1"],
             (Self::Apt | Self::Zypper, Need::ValidationLayer) => &["vulkan-validationlayers"],
@@ -127,6 +132,8 @@ impl Family {
             Self::MacOs | Self::Windows if need == Need::Clang => {
                 "the software Metal classes run on Linux only".to_owned()
             }
+            Self::MacOs if need == Need::Lld => "run: brew install lld".to_owned(),
+            Self::Windows if need == Need::Lld => "run: winget install LLVM.LLVM".to_owned(),
             Self::MacOs => {
                 "macOS has Vulkan through MoltenVK only; run: brew install molten-vk vulkan-loader \
                             vulkan-validationlayers"
@@ -276,6 +283,7 @@ mod tests {
                 Need::ValidationLayer,
                 Need::Pip,
                 Need::Clang,
+                Need::Lld,
             ] {
                 assert_eq!(
                     family.packages(need).is_empty(),

@@ -83,10 +83,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     };
     let summary = parts::run_all(PARTS, &options.part, &mut run);
     let should_run_some = options.part.is_empty() || options.filter.is_some();
-    let ran_none = summary.good && should_run_some && summary.count.passed == 0;
-    if ran_none {
-        terminal::warning("no test ran, and that is a failure");
-    }
+    let ran_none = summary.ran_none(should_run_some);
     terminal::print(&summary.count.line());
     Ok(summary.good && !ran_none)
 }

@@ -79,15 +79,17 @@ impl<D: Device> Drop for Capture<D> {
     }
 }
 
+/// A region, and whether it is written.
+type Touch = (Region, bool);
+
 impl Batch {
     /// What a command touches, and whether it writes it. `kernel` is that of a launch.
     pub(crate) fn accesses(
         &self,
         command: &Command,
         kernel: Option<&Kernel>,
-    ) -> impl Iterator<Item = (Region, bool)> + Clone {
-        type Fixed = [Option<(Region, bool)>; 2];
-        let (launch, rest): (&[Region], Fixed) = match command {
+    ) -> impl Iterator<Item = Touch> + Clone {
+        let (launch, rest): (&[Region], [Option<Touch>; 2]) = match command {
             Command::Launch(it) => (self.bindings(it), [None; 2]),
             Command::Copy { source, target } => {
                 (&[], [Some((*source, false)), Some((*target, true))])

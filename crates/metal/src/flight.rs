@@ -36,6 +36,7 @@ pub(crate) struct Flight {
 }
 
 // SAFETY: a command buffer may be used by any thread, one at a time (Metal, "MTLCommandBuffer"): once committed it is used only under the lock of `Timeline::flights`.
+// The fences are kept alive here and sent no other message than retain and release, which any thread may send (Metal, "MTLFence").
 unsafe impl Send for Flight {}
 
 impl Flight {

@@ -88,6 +88,8 @@ pub struct Options {
     pub drop_wait_ns: u64,
     /// Device memory to use at most; the system's recommended working set if smaller or not given.
     pub memory_bytes_max: Option<u64>,
+    /// Allocations that may exist at a time; 490,000 if more or not given, because Metal fails near 499,000 resources.
+    pub allocations_max: Option<u64>,
     /// Whether Metal's compiler may assume that no number is infinite or NaN, and add in any order.
     pub fast_math: bool,
     /// Whether command buffers keep a record of each encoder, so that a failure names the kernels of the one that failed.
@@ -103,6 +105,7 @@ impl Default for Options {
             spin_ns: 50_000,
             drop_wait_ns: 10_000_000_000,
             memory_bytes_max: None,
+            allocations_max: None,
             fast_math: false,
             blame: true,
             residency_sets: true,

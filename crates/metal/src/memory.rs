@@ -92,7 +92,7 @@ impl Memory {
             unified: support.unified,
             budget: support.budget(options),
             bytes_max: support.capabilities(options).allocation_bytes_max,
-            allocations_max: support.allocations_max(),
+            allocations_max: Support::allocations_max(options),
         }
     }
 

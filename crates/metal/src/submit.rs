@@ -20,7 +20,7 @@ use crate::flight::{Flight, Timeline, Timelines};
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
 
-/// Command buffers of one queue that exist at a time. One more than Metal knows of would make it wait (Metal, "makeCommandQueue(maxCommandBufferCount:)").
+/// Command buffers of one queue that have not completed. For one more, Metal would make the caller wait (Metal, "makeCommandQueue(maxCommandBufferCount:)").
 const COMMAND_BUFFERS_MAX: usize = 256;
 
 /// The fences of one queue, one for each kind of encoder.
@@ -54,7 +54,9 @@ struct Recorder {
     scratch: Scratch,
 }
 
-// SAFETY: the descriptor and the labels are used under the recorder's lock alone, by one thread at a time; neither belongs to a thread.
+// SAFETY: the descriptor and the labels are used under the recorder's lock alone, by one thread at a time; neither belongs to a thread. The fences are given to encoders
+// under the same lock, and have no state of their own that the host reads or changes (Metal, "MTLFence"); `Flight`'s clones of them are only kept and released, and to retain
+// and release is safe from any thread (Memory Management Programming Guide).
 unsafe impl Send for Recorder {}
 
 /// A device's queues.
@@ -135,7 +137,7 @@ impl Queues {
         self.check_waits(batch)?;
         let mut flight = {
             let mut flights = timeline.flights();
-            if flights.in_flight.len() + 1 >= COMMAND_BUFFERS_MAX {
+            if flights.in_flight.len() >= COMMAND_BUFFERS_MAX {
                 return Err(DeviceError::OutOfMemory);
             }
             flights.idle.pop().unwrap_or_default()

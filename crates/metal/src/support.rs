@@ -12,7 +12,7 @@ use crate::instance::DeviceKind;
 pub(crate) const SLOTS: usize = 31;
 /// Slots kept for push constants and for the buffer of sizes.
 const SLOTS_KEPT: u32 = 2;
-/// The most bytes that travel in a command buffer (Metal, "setBytes(_:length:index:)": "smaller than 4 KB").
+/// The most bytes that travel in a command buffer. Apple's page says "smaller than 4 KB", which is taken to allow 4096 (Metal, "setBytes(_:length:index:)"): a belief of docs/metal.md.
 pub(crate) const INLINE_BYTES_MAX: usize = 4096;
 /// Metal fails near 499,000 resources, whatever their size. A part is left to the rest of the process.
 const ALLOCATIONS_MAX: u64 = 490_000;
@@ -89,8 +89,11 @@ impl Support {
             .map_or(self.memory_bytes, |it| it.min(self.memory_bytes))
     }
 
-    pub(crate) fn allocations_max(&self) -> u64 {
-        ALLOCATIONS_MAX
+    /// Allocations that may exist at a time.
+    pub(crate) fn allocations_max(options: &Options) -> u64 {
+        options
+            .allocations_max
+            .map_or(ALLOCATIONS_MAX, |it| it.min(ALLOCATIONS_MAX))
     }
 
     pub(crate) fn capabilities(&self, options: &Options) -> Capabilities {
@@ -104,7 +107,7 @@ impl Support {
             unified: self.unified,
             queues: options.queues_max.max(1),
             memory_bytes: budget,
-            allocations_max: self.allocations_max(),
+            allocations_max: Self::allocations_max(options),
             allocation_bytes_max: self.buffer_bytes_max.min(budget) & !15,
             // A kernel is told a buffer's size as a `u32`.
             binding_bytes_max: self.buffer_bytes_max.min(u64::from(u32::MAX) & !15),

@@ -416,14 +416,29 @@ fn threads_share_a_device() {
                     let mut got = vec![0; 512];
                     device.read(id, 256, &mut got).unwrap();
                     assert_eq!(got, data);
+                    let x = region(id, 0, 256);
                     let pipeline = tidegate_core::PipelineId(thread);
                     let code = code(LCG, &lcg_kernel());
                     device
                         .create_pipeline(pipeline, &lcg_kernel(), &code)
                         .unwrap();
+                    let mut batch = Batch::default();
+                    fill(&mut batch, x, round);
+                    barrier(&mut batch, ALL);
+                    launch(&mut batch, pipeline, &[x], &[], [1, 1, 1]);
+                    batch.host_reads = true;
+                    // A queue each: what they share is the memory, the pipelines and the device.
+                    let ticket = tidegate_core::Ticket {
+                        queue: thread,
+                        value: u64::from(round) + 1,
+                    };
+                    device.submit(&batch, ticket).unwrap();
+                    assert!(device.wait(ticket, WAIT_NS).unwrap(), "a hang");
+                    let mut got = vec![0; 256];
+                    device.read(id, 0, &mut got).unwrap();
+                    assert_eq!(words(&got), [lcg(round, 1); 64]);
                     device.destroy_pipeline(pipeline);
                     device.free(id);
-                    assert!(device.completed(0).is_ok());
                 }
             });
         }

@@ -312,6 +312,43 @@ fn metal_slots_are_told() {
     );
 }
 
+/// The slots are those of the buffers, of the immediates and of the lengths of arrays, which only a kernel that asks for one has.
+#[test]
+fn metal_has_31_slots() {
+    let kernel = |buffers: u32, immediates: bool, lengths: bool| {
+        let declared = (0..buffers).map(|it| {
+            format!("@group(0) @binding({it}) var<storage, read_write> b{it}: array<u32, 4>;")
+        });
+        let used = (0..buffers).map(|it| format!("b{it}[0] += 1u;"));
+        let mut source: String = declared.collect();
+        let mut body: String = used.collect();
+        if immediates {
+            source += "var<immediate> n: u32;";
+            body += "b0[1] = n;";
+        }
+        if lengths {
+            source = source.replacen("array<u32, 4>", "array<u32>", 1);
+            body += "b0[2] = arrayLength(&b0);";
+        }
+        let module = module(&format!(
+            "{source} @compute @workgroup_size(1) fn k() {{ {body} }}"
+        ));
+        module.msl("k", &MslOptions::default())
+    };
+    for (buffers, immediates, lengths) in [(31, false, false), (30, true, false), (29, true, true)]
+    {
+        let msl = kernel(buffers, immediates, lengths).unwrap();
+        let slots = msl.buffers.iter().map(|it| it.slot);
+        let slots = slots.chain(msl.scalars_slot);
+        let slots: Vec<u32> = slots.chain(msl.sizes.map(|it| it.slot)).collect();
+        assert_eq!(slots, (0..31).collect::<Vec<_>>());
+        let error = kernel(buffers + 1, immediates, lengths).unwrap_err();
+        assert!(matches!(error, ShaderError::Emit { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("31 buffer slots"), "{text}");
+    }
+}
+
 #[test]
 fn metal_source_is_taken_as_it_is() {
     let binding = |number| Binding {

@@ -42,6 +42,30 @@ pub fn affine_uniform() -> (Kernel, Code) {
     host(kernel, run_affine)
 }
 
+/// `y[i] = x[i] * a + b`, for every `y`; what `x` lacks is 0. Scalars: `a`, `b`, in a uniform block that is bound before the buffers.
+pub fn affine_into() -> (Kernel, Code) {
+    let buffers = [("x", Access::Read), ("y", Access::Write)];
+    let mut kernel = interface("affine_into", &buffers, &["a", "b"]);
+    for (binding, at) in kernel.bindings.iter_mut().zip(1..) {
+        binding.binding = at;
+    }
+    if let Some(scalars) = &mut kernel.scalars {
+        scalars.place = ScalarPlace::Uniform {
+            group: 0,
+            binding: 0,
+        };
+        scalars.bytes = 16;
+    }
+    host(kernel, |group, buffers, scalars| {
+        let (a, b) = (word(scalars, 0), word(scalars, 1));
+        for at in elements(group, buffers[1].len()) {
+            let has = at < buffers[0].len() / 4;
+            let x = if has { word(buffers[0], at) } else { 0 };
+            put(buffers[1], at, x.wrapping_mul(a).wrapping_add(b));
+        }
+    })
+}
+
 fn run_affine(group: [u32; 3], buffers: &mut [&mut [u8]], scalars: &[u8]) {
     let (a, b) = (word(scalars, 0), word(scalars, 1));
     for at in elements(group, buffers[0].len()) {
@@ -114,6 +138,7 @@ pub fn all() -> Vec<(Kernel, Code)> {
         copy(),
         swap(),
         block_sum(),
+        affine_into(),
     ]
 }
 

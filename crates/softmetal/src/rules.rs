@@ -34,8 +34,8 @@ rules! {
     /// An autorelease on a thread without a pool: the object leaks.
     NoPool: "library/archive/documentation/Cocoa/Conceptual/MemoryMgmt/Articles/mmAutoreleasePools.html";
     /// A selector that the class does not have.
-    UnknownSelector: "documentation/objectivec/nsobjectprotocol/responds(to:)";
-    /// A selector, class or option of Metal's that the software classes do not have.
+    UnknownSelector: "documentation/objectivec/nsobject-swift.class/doesnotrecognizeselector(_:)";
+    /// An option or a use of a class that the software classes do not have. No rule of Apple's: whoever meets it has to extend these classes, and the page is where Metal begins.
     NotModelled: "documentation/metal";
 
     /// A command buffer committed while one of its encoders is open.
@@ -67,16 +67,20 @@ rules! {
     BufferLength: "documentation/metal/mtldevice/makebuffer(length:options:)";
     /// The contents of a buffer in private storage.
     PrivateContents: "documentation/metal/mtlbuffer/contents()";
-    /// An argument of another device, or that is not an object of this Metal.
-    ForeignObject: "documentation/metal/mtldevice";
+    /// An argument whose class is not the one that this Metal has for its protocol: objects come from the device alone.
+    ForeignObject: "documentation/metal/mtlbuffer";
     /// A resource released while a command buffer that does not retain it was pending.
     ReleasedWhilePending: "documentation/metal/mtlcommandqueue/makecommandbufferwithunretainedreferences()";
     /// A resource used after it was released.
     UsedAfterRelease: "documentation/metal/mtlcommandqueue/makecommandbufferwithunretainedreferences()";
 
-    /// A copy or fill whose offsets or size are no multiples of 4.
+    /// A fill whose range does not begin and end at multiples of 4.
+    FillAlignment: "documentation/metal/mtlblitcommandencoder/fill(buffer:range:value:)";
+    /// A fill beyond the end of a buffer, or of no bytes.
+    FillRange: "documentation/metal/mtlblitcommandencoder/fill(buffer:range:value:)";
+    /// A copy whose offsets or size are no multiples of 4.
     BlitAlignment: "documentation/metal/mtlblitcommandencoder/copy(from:sourceoffset:to:destinationoffset:size:)";
-    /// A copy or fill beyond the end of a buffer, or of no bytes.
+    /// A copy beyond the end of a buffer, or of no bytes.
     BlitRange: "documentation/metal/mtlblitcommandencoder/copy(from:sourceoffset:to:destinationoffset:size:)";
     /// A copy within one buffer between ranges that overlap.
     BlitOverlap: "documentation/metal/mtlblitcommandencoder/copy(from:sourceoffset:to:destinationoffset:size:)";
@@ -109,7 +113,7 @@ rules! {
     /// A command buffer's signal of less than the event has already: it has no effect. What the host sets may be less, as `signaledValue` says.
     EventValue: "documentation/metal/mtlcommandbuffer/encodesignalevent(_:value:)";
     /// A fence used on two queues, or waited for before anything updated it, or when what should have updated it last has failed and the program was told.
-    FenceUse: "documentation/metal/mtlfence";
+    FenceUse: "documentation/metal/mtlfence#Submit-producing-passes-before-consuming-passes";
     /// A set made resident while changes of it are not committed.
     ResidencyUncommitted: "documentation/metal/mtlresidencyset/commit()";
     /// More than 32 residency sets of one queue.

@@ -6,7 +6,9 @@ mod common;
 use std::ptr::NonNull;
 
 use block2::RcBlock;
-use common::{Buffer, CommandBuffer, Gpu, UNTRACKED, alone, bind, broken, bytes, dispatch};
+use common::{
+    Buffer, CommandBuffer, Gpu, UNTRACKED, alone, bind, breaking, broken, bytes, commands, dispatch,
+};
 use objc2::rc::{Retained, autoreleasepool};
 use objc2::runtime::ProtocolObject;
 use objc2_foundation::NSRange;
@@ -29,19 +31,6 @@ kernel void divergent(device uint* out [[buffer(0)]], uint i [[thread_position_i
     metal::threadgroup_barrier(metal::mem_flags::mem_none);
     out[i] = i;
 }";
-
-/// Breaks rules on a device of its own, each of which is named, and expects that these are all.
-fn breaking(rules: &[Rule], test: impl FnOnce(&Gpu)) {
-    let _alone = alone();
-    let observer = Observer::new(Setup::default());
-    autoreleasepool(|_| test(&Gpu::new()));
-    let found: Vec<Rule> = observer.faults_at_end().iter().map(|it| it.rule).collect();
-    assert_eq!(found, rules);
-}
-
-fn commands(gpu: &Gpu) -> CommandBuffer {
-    gpu.queue.commandBuffer().expect("a command buffer")
-}
 
 #[test]
 fn encoders() {
@@ -179,7 +168,10 @@ fn copies_and_fills() {
             BlitRange,
             BlitRange,
             BlitOverlap,
-            BlitRange,
+            FillRange,
+            FillRange,
+            FillAlignment,
+            FillAlignment,
         ],
         |gpu| {
             let (a, b) = (gpu.buffer(64), gpu.buffer(32));
@@ -198,9 +190,11 @@ fn copies_and_fills() {
             broken(BlitRange, || copy(&a, 0, &b, 0, 64));
             broken(BlitRange, || copy(&a, 0, &b, 0, 0));
             broken(BlitOverlap, || copy(&a, 0, &a, 16, 32));
-            broken(BlitRange, || {
-                blit.fillBuffer_range_value(&b, NSRange::new(16, 32), 0)
-            });
+            let fill = |at, len| blit.fillBuffer_range_value(&b, NSRange::new(at, len), 0);
+            broken(FillRange, || fill(16, 32));
+            broken(FillRange, || fill(0, 0));
+            broken(FillAlignment, || fill(2, 4));
+            broken(FillAlignment, || fill(4, 7));
             copy(&a, 0, &a, 32, 32);
             blit.endEncoding();
         },
@@ -470,14 +464,4 @@ fn what_is_left_at_the_end() {
         drop(RcBlock::from_raw(block));
     }
     assert_eq!(observer.faults_at_end(), []);
-}
-
-#[test]
-fn every_rule_names_a_page() {
-    for rule in Rule::ALL {
-        assert!(
-            !rule.page().is_empty() && !rule.page().starts_with('/'),
-            "{rule}"
-        );
-    }
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use crate::system::{self, Need};
 use crate::{shell, terminal};
@@ -170,13 +170,20 @@ fn linker(active: &OsStr) -> Result<Option<PathBuf>> {
     if lld.is_file() {
         return Ok(Some(lld));
     }
-    if shell::answers("ld64.lld", &["--version"]) {
-        return Ok(Some("ld64.lld".into()));
+    if let Some(name) = system_lld() {
+        return Ok(Some(name.into()));
     }
-    bail!(
-        "{} is missing, and no ld64.lld is here; install your system's lld",
-        lld.display()
-    );
+    terminal::note(&format!("{} is missing.", lld.display()));
+    system::install(&[Need::Lld])?;
+    let name = system_lld().context("lld is installed, and there is still no ld64.lld")?;
+    Ok(Some(name.into()))
+}
+
+/// The system's own lld for Apple's systems. Debian's packages of one version have its number in the name.
+fn system_lld() -> Option<&'static str> {
+    ["ld64.lld", "ld64.lld-19"]
+        .into_iter()
+        .find(|it| shell::answers(it, &["--version"]))
 }
 
 fn version(rustc: impl AsRef<OsStr>) -> Result<String> {

@@ -1,9 +1,10 @@
 //! Mistakes in what is encoded: encoders, fences, barriers, arguments and kernels.
 
-use super::{Mistake, Symptom};
+use super::{METAL, Mistake, Symptom};
 
 pub(super) const MISTAKES: &[Mistake] = &[
     Mistake {
+        package: METAL,
         name: "no-end-encoding",
         what: "an encoder of kernels is let go without `endEncoding`",
         file: "command.rs",
@@ -15,6 +16,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("TwoOpenEncoders"),
     },
     Mistake {
+        package: METAL,
         name: "no-end-after-a-refusal",
         what: "the encoder of a batch that is refused half-way is not ended",
         file: "command.rs",
@@ -26,6 +28,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("EncoderNeverEnded"),
     },
     Mistake {
+        package: METAL,
         name: "two-encoders-open",
         what: "a blit encoder is opened while one of kernels is open",
         file: "command.rs",
@@ -41,6 +44,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("TwoOpenEncoders"),
     },
     Mistake {
+        package: METAL,
         name: "fence-update-after-the-end",
         what: "a fence is updated in an encoder that has ended",
         file: "command.rs",
@@ -53,6 +57,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("EncodeAfterEnd"),
     },
     Mistake {
+        package: METAL,
         name: "no-fence-wait-of-kernels",
         what: "an encoder of kernels does not wait for the kernels before it",
         file: "command.rs",
@@ -65,6 +70,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Bytes,
     },
     Mistake {
+        package: METAL,
         name: "no-fence-wait-of-a-copy",
         what: "a blit encoder does not wait for the kernels that wrote what it copies",
         file: "command.rs",
@@ -77,6 +83,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Bytes,
     },
     Mistake {
+        package: METAL,
         name: "no-fence-update",
         what: "a blit encoder does not update its fence",
         file: "command.rs",
@@ -87,6 +94,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("FenceUse"),
     },
     Mistake {
+        package: METAL,
         name: "no-memory-barrier",
         what: "no barrier between dispatches that depend on each other",
         file: "command.rs",
@@ -97,6 +105,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Bytes,
     },
     Mistake {
+        package: METAL,
         name: "barrier-of-textures",
         what: "the barrier is for textures, where buffers are shared",
         file: "command.rs",
@@ -107,6 +116,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("BarrierScope"),
     },
     Mistake {
+        package: METAL,
         name: "argument-table-not-forgotten",
         what: "what an ended encoder had bound is taken to be bound in the next",
         file: "command.rs",
@@ -117,6 +127,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("MissingBuffer"),
     },
     Mistake {
+        package: METAL,
         name: "unaligned-blit",
         what: "a copy of odd bytes goes to the blit encoder",
         file: "command.rs",
@@ -127,6 +138,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("BlitAlignment"),
     },
     Mistake {
+        package: METAL,
         name: "fill-of-one-byte",
         what: "a pattern of four bytes is filled by a blit, which repeats one",
         file: "command.rs",
@@ -137,6 +149,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Bytes,
     },
     Mistake {
+        package: METAL,
         name: "sizes-in-words",
         what: "the buffer of sizes counts words, where the kernel expects bytes",
         file: "command.rs",
@@ -147,6 +160,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Bytes,
     },
     Mistake {
+        package: METAL,
         name: "sizes-in-another-order",
         what: "the entries of the buffer of sizes are in the order of another list",
         file: "command.rs",
@@ -157,6 +171,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Bytes,
     },
     Mistake {
+        package: METAL,
         name: "set-bytes-too-short",
         what: "`setBytes` is given a length in words, where it takes bytes",
         file: "argument.rs",
@@ -167,6 +182,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("MissingBuffer"),
     },
     Mistake {
+        package: METAL,
         name: "stale-scalars",
         what: "scalars of the same size as those bound are not bound again",
         file: "argument.rs",
@@ -177,6 +193,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Bytes,
     },
     Mistake {
+        package: METAL,
         name: "stale-offset",
         what: "a buffer that is bound at another offset is not bound again",
         file: "argument.rs",
@@ -187,6 +204,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Bytes,
     },
     Mistake {
+        package: METAL,
         name: "no-threadgroup-memory",
         what: "no length is set for a kernel's threadgroup memory",
         file: "argument.rs",
@@ -197,6 +215,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("ThreadgroupMemory"),
     },
     Mistake {
+        package: METAL,
         name: "swapped-slots",
         what: "the slots of a kernel's buffers are taken in reverse",
         file: "pipeline.rs",
@@ -207,6 +226,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Bytes,
     },
     Mistake {
+        package: METAL,
         name: "threadgroup-limit-of-the-device-alone",
         what: "a threadgroup larger than the compiled pipeline allows is let through",
         file: "pipeline.rs",
@@ -217,6 +237,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Says("not refused"),
     },
     Mistake {
+        package: METAL,
         name: "threadgroup-too-large",
         what: "a kernel of ours is launched with more threads than its pipeline allows",
         file: "builtin.rs",
@@ -227,6 +248,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("ThreadgroupSize"),
     },
     Mistake {
+        package: METAL,
         name: "dispatch-data-leaked",
         what: "the dispatch data of a compiled library is retained once too often",
         file: "pipeline.rs",
@@ -237,6 +259,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("LeakedObject"),
     },
     Mistake {
+        package: METAL,
         name: "pipeline-leaked",
         what: "a pipeline that is given back is never released",
         file: "pipeline.rs",

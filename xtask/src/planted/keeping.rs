@@ -1,9 +1,10 @@
 //! Mistakes in what is handed over, waited for, told and kept alive.
 
-use super::{Mistake, Symptom};
+use super::{METAL, Mistake, Symptom};
 
 pub(super) const MISTAKES: &[Mistake] = &[
     Mistake {
+        package: METAL,
         name: "contents-of-private-storage",
         what: "the host asks for the contents of a private buffer",
         file: "memory.rs",
@@ -14,6 +15,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("PrivateContents"),
     },
     Mistake {
+        package: METAL,
         name: "freed-but-resident",
         what: "a buffer that is freed stays in its residency set",
         file: "memory.rs",
@@ -21,9 +23,21 @@ pub(super) const MISTAKES: &[Mistake] = &[
         replacement: "let _ = set;",
         target: "faults",
         test: "the_budget_is_kept_in_bytes",
-        symptom: Symptom::Says("OutOfMemory"),
+        symptom: Symptom::Says("what was freed is not given back"),
     },
     Mistake {
+        package: METAL,
+        name: "allocations-not-counted",
+        what: "the number of allocations has no limit",
+        file: "memory.rs",
+        find: "if slots.live >= self.allocations_max",
+        replacement: "if slots.live == u64::MAX",
+        target: "faults",
+        test: "the_budget_is_kept_in_allocations",
+        symptom: Symptom::Says("more allocations than are allowed"),
+    },
+    Mistake {
+        package: METAL,
         name: "commit-twice",
         what: "a command buffer is committed twice",
         file: "submit.rs",
@@ -35,6 +49,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("CommitTwice"),
     },
     Mistake {
+        package: METAL,
         name: "no-event-wait",
         what: "a batch does not wait for the other queue's event",
         file: "submit.rs",
@@ -45,6 +60,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Bytes,
     },
     Mistake {
+        package: METAL,
         name: "no-signal",
         what: "a batch does not signal its event",
         file: "submit.rs",
@@ -55,6 +71,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Says("a hang"),
     },
     Mistake {
+        package: METAL,
         name: "nil-is-an-object",
         what: "a nil command buffer is used as if it were one",
         file: "submit.rs",
@@ -72,6 +89,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Says("to nil"),
     },
     Mistake {
+        package: METAL,
         name: "no-execution-status",
         what: "encoders are not asked for their execution status",
         file: "submit.rs",
@@ -79,9 +97,10 @@ pub(super) const MISTAKES: &[Mistake] = &[
         replacement: "descriptor.setErrorOptions(MTLCommandBufferErrorOption::empty());",
         target: "faults",
         test: "a_failure_is_told_once_and_names_the_kernels_of_its_encoder",
-        symptom: Symptom::Bytes,
+        symptom: Symptom::Says("not the encoder's kernels are named"),
     },
     Mistake {
+        package: METAL,
         name: "fences-released-early",
         what: "the fences of a command buffer, which retains nothing, are not kept until it has run",
         file: "submit.rs",
@@ -92,6 +111,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("ReleasedWhilePending"),
     },
     Mistake {
+        package: METAL,
         name: "fences-kept-after-a-failure",
         what: "the batch after a failure waits for fences that may never be updated",
         file: "submit.rs",
@@ -102,6 +122,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("FenceUse"),
     },
     Mistake {
+        package: METAL,
         name: "new-fences-without-a-wait",
         what: "the batch after a failure has new fences, and does not wait for what came before",
         file: "submit.rs",
@@ -112,6 +133,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Bytes,
     },
     Mistake {
+        package: METAL,
         name: "loose-signal",
         what: "a batch that comes after nothing signals before the batches before it are done",
         file: "submit.rs",
@@ -122,16 +144,18 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Bytes,
     },
     Mistake {
+        package: METAL,
         name: "too-many-command-buffers",
         what: "more command buffers are made than the queue has room for",
         file: "submit.rs",
-        find: "if flights.in_flight.len() + 1 >= COMMAND_BUFFERS_MAX {",
+        find: "if flights.in_flight.len() >= COMMAND_BUFFERS_MAX {",
         replacement: "if flights.in_flight.len() == usize::MAX {",
         target: "faults",
         test: "a_queue_that_is_full_refuses_and_does_not_wait",
         symptom: Symptom::Rule("TooManyCommandBuffers"),
     },
     Mistake {
+        package: METAL,
         name: "status-not-checked",
         what: "a command buffer that failed counts as one that ran",
         file: "flight.rs",
@@ -142,6 +166,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Says("no failure: Ok"),
     },
     Mistake {
+        package: METAL,
         name: "event-for-status",
         what: "the event is taken for the status",
         file: "flight.rs",
@@ -152,6 +177,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Says("no failure: Ok"),
     },
     Mistake {
+        package: METAL,
         name: "waits-not-looked-at",
         what: "a batch counts as complete before it is known whether what it waited for failed",
         file: "flight.rs",
@@ -162,6 +188,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Says("no failure: Ok"),
     },
     Mistake {
+        package: METAL,
         name: "no-signal-after-a-failure",
         what: "the host does not signal for a command buffer that failed",
         file: "flight.rs",
@@ -172,6 +199,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Says("a hang"),
     },
     Mistake {
+        package: METAL,
         name: "complete-when-committed",
         what: "a ticket counts as complete when it is committed, so that its memory is used again",
         file: "flight.rs",
@@ -182,6 +210,18 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("ReleasedWhilePending"),
     },
     Mistake {
+        package: METAL,
+        name: "staging-used-again-early",
+        what: "a ticket counts as complete when it is committed, so that staging memory is written under its readers",
+        file: "flight.rs",
+        find: "None => Ok(timeline.completed.load(Ordering::Acquire)),",
+        replacement: "None => Ok(timeline.submitted.load(Ordering::Acquire)),",
+        target: "faults",
+        test: "staging_memory_is_read_before_it_is_written_again",
+        symptom: Symptom::Says("staging memory was read too late"),
+    },
+    Mistake {
+        package: METAL,
         name: "wait-in-one-sleep",
         what: "a wait sleeps until the event, which a failed command buffer may not signal",
         file: "flight.rs",
@@ -192,6 +232,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Says("noticed late"),
     },
     Mistake {
+        package: METAL,
         name: "no-pool",
         what: "a submission has no autorelease pool",
         file: "lib.rs",
@@ -202,6 +243,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("NoPool"),
     },
     Mistake {
+        package: METAL,
         name: "no-pool-in-a-wait",
         what: "a wait has no autorelease pool",
         file: "flight.rs",
@@ -216,6 +258,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("NoPool"),
     },
     Mistake {
+        package: METAL,
         name: "dropped-in-flight",
         what: "a device that is dropped releases what the GPU still uses",
         file: "lib.rs",
@@ -226,6 +269,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("ReleasedWhilePending"),
     },
     Mistake {
+        package: METAL,
         name: "freed-after-a-loss",
         what: "memory that is freed after a loss is released while a command buffer uses it",
         file: "lib.rs",
@@ -236,6 +280,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("ReleasedWhilePending"),
     },
     Mistake {
+        package: METAL,
         name: "missing-retain",
         what: "an encoder's record, which belongs to the array, is released without a retain",
         file: "error.rs",
@@ -246,6 +291,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         symptom: Symptom::Rule("OverRelease"),
     },
     Mistake {
+        package: METAL,
         name: "loss-is-a-failure",
         what: "an error that ends the device counts as one of a submission",
         file: "error.rs",

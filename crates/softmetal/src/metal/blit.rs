@@ -35,6 +35,7 @@ define_class!(
     #[ivars = Ivars]
     pub(crate) struct SoftBlit;
 
+    // SAFETY: of this and each protocol below: a method has the selector and the types that its protocol states in Apple's header, as objc2-metal has them.
     unsafe impl NSObjectProtocol for SoftBlit {}
 
     unsafe impl MTLCommandEncoder for SoftBlit {
@@ -86,7 +87,9 @@ define_class!(
             let core = &self.ivars().core;
             core.open("fillBuffer");
             let target: &SoftBuffer = soft(core.world(), target.as_ref());
-            self.check("fillBuffer", target, range.location, range.length);
+            let rules = [Rule::FillAlignment, Rule::FillRange];
+            let call = ("fillBuffer", rules);
+            self.check(call, target, range.location, range.length);
             let work = Work::Fill {
                 target: core.claim(target, range.location),
                 bytes: range.length,
@@ -128,15 +131,22 @@ impl SoftBlit {
         unsafe { msg_send![super(this), init] }
     }
 
-    fn check(&self, call: &str, buffer: &SoftBuffer, offset: usize, bytes: usize) {
+    /// Holds a range against two rules: how it is aligned, and whether it is inside.
+    fn check(
+        &self,
+        (call, [alignment, range]): (&str, [Rule; 2]),
+        buffer: &SoftBuffer,
+        offset: usize,
+        bytes: usize,
+    ) {
         let world = self.ivars().core.world();
         let len = buffer.ivars().memory.len();
         let aligned = offset.is_multiple_of(ALIGN) && bytes.is_multiple_of(ALIGN);
-        world.require(aligned, Rule::BlitAlignment, || {
+        world.require(aligned, alignment, || {
             format!("{call} of {bytes} bytes at {offset}")
         });
         let inside = bytes > 0 && offset.checked_add(bytes).is_some_and(|end| end <= len);
-        world.require(inside, Rule::BlitRange, || {
+        world.require(inside, range, || {
             format!("{call} of {bytes} bytes at {offset} of a buffer of {len}")
         });
     }
@@ -153,8 +163,10 @@ impl SoftBlit {
         core.open("copyFromBuffer");
         let source: &SoftBuffer = soft(core.world(), source.as_ref());
         let target: &SoftBuffer = soft(core.world(), target.as_ref());
-        self.check("copyFromBuffer", source, source_offset, bytes);
-        self.check("copyFromBuffer to a buffer", target, target_offset, bytes);
+        let rules = [Rule::BlitAlignment, Rule::BlitRange];
+        self.check(("copyFromBuffer", rules), source, source_offset, bytes);
+        let to = ("copyFromBuffer to a buffer", rules);
+        self.check(to, target, target_offset, bytes);
         let (from, to) = (&source.ivars().memory, &target.ivars().memory);
         let apart = from.id != to.id || source_offset.abs_diff(target_offset) >= bytes;
         core.world().require(apart, Rule::BlitOverlap, || {

@@ -69,6 +69,7 @@ define_class!(
     #[ivars = Ivars]
     pub(crate) struct SoftCommandBuffer;
 
+    // SAFETY: of this and each protocol below: a method has the selector and the types that its protocol states in Apple's header, as objc2-metal has them.
     unsafe impl NSObjectProtocol for SoftCommandBuffer {}
 
     unsafe impl MTLCommandBuffer for SoftCommandBuffer {
@@ -454,6 +455,7 @@ define_class!(
     #[ivars = InfoIvars]
     pub(crate) struct SoftInfo;
 
+    // SAFETY: of this and each protocol below: a method has the selector and the types that its protocol states in Apple's header, as objc2-metal has them.
     unsafe impl NSObjectProtocol for SoftInfo {}
 
     unsafe impl MTLCommandBufferEncoderInfo for SoftInfo {

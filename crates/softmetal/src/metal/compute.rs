@@ -71,6 +71,7 @@ define_class!(
     #[ivars = Ivars]
     pub(crate) struct SoftCompute;
 
+    // SAFETY: of this and each protocol below: a method has the selector and the types that its protocol states in Apple's header, as objc2-metal has them.
     unsafe impl NSObjectProtocol for SoftCompute {}
 
     unsafe impl MTLCommandEncoder for SoftCompute {

@@ -40,6 +40,7 @@ define_class!(
     #[ivars = Ivars]
     pub(crate) struct SoftDevice;
 
+    // SAFETY: of this and each protocol below: a method has the selector and the types that its protocol states in Apple's header, as objc2-metal has them.
     unsafe impl NSObjectProtocol for SoftDevice {
         #[unsafe(method(respondsToSelector:))]
         fn responds_(&self, selector: Sel) -> bool {

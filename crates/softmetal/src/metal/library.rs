@@ -52,6 +52,7 @@ define_class!(
     #[ivars = LibraryIvars]
     pub(crate) struct SoftLibrary;
 
+    // SAFETY: of this and each protocol below: a method has the selector and the types that its protocol states in Apple's header, as objc2-metal has them.
     unsafe impl NSObjectProtocol for SoftLibrary {}
 
     unsafe impl MTLLibrary for SoftLibrary {
@@ -128,6 +129,7 @@ define_class!(
     #[ivars = FunctionIvars]
     pub(crate) struct SoftFunction;
 
+    // SAFETY: of this and each protocol below: a method has the selector and the types that its protocol states in Apple's header, as objc2-metal has them.
     unsafe impl NSObjectProtocol for SoftFunction {}
 
     unsafe impl MTLFunction for SoftFunction {
@@ -164,6 +166,7 @@ define_class!(
     #[ivars = PipelineIvars]
     pub(crate) struct SoftPipeline;
 
+    // SAFETY: of this and each protocol below: a method has the selector and the types that its protocol states in Apple's header, as objc2-metal has them.
     unsafe impl NSObjectProtocol for SoftPipeline {}
 
     unsafe impl MTLAllocation for SoftPipeline {

@@ -37,6 +37,7 @@ define_class!(
     #[ivars = Ivars]
     pub(crate) struct SoftResidencySet;
 
+    // SAFETY: of this and each protocol below: a method has the selector and the types that its protocol states in Apple's header, as objc2-metal has them.
     unsafe impl NSObjectProtocol for SoftResidencySet {}
 
     unsafe impl MTLResidencySet for SoftResidencySet {

@@ -50,6 +50,7 @@ define_class!(
     #[ivars = EventIvars]
     pub(crate) struct SoftEvent;
 
+    // SAFETY: of this and each protocol below: a method has the selector and the types that its protocol states in Apple's header, as objc2-metal has them.
     unsafe impl NSObjectProtocol for SoftEvent {}
 
     unsafe impl MTLEvent for SoftEvent {
@@ -144,6 +145,7 @@ define_class!(
     #[ivars = FenceIvars]
     pub(crate) struct SoftFence;
 
+    // SAFETY: of this and each protocol below: a method has the selector and the types that its protocol states in Apple's header, as objc2-metal has them.
     unsafe impl NSObjectProtocol for SoftFence {}
 
     unsafe impl MTLFence for SoftFence {

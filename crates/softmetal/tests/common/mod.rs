@@ -217,6 +217,19 @@ pub(crate) fn clean(seed: u64, test: impl FnOnce(&Gpu)) {
     assert_eq!(observer.faults_at_end(), []);
 }
 
+/// Breaks rules on a device of its own, each of which is named, and expects that these are all.
+pub(crate) fn breaking(rules: &[Rule], test: impl FnOnce(&Gpu)) {
+    let _alone = alone();
+    let observer = Observer::new(Setup::default());
+    autoreleasepool(|_| test(&Gpu::new()));
+    let found: Vec<Rule> = observer.faults_at_end().iter().map(|it| it.rule).collect();
+    assert_eq!(found, rules);
+}
+
+pub(crate) fn commands(gpu: &Gpu) -> CommandBuffer {
+    gpu.queue.commandBuffer().expect("a command buffer")
+}
+
 /// Expects that a call breaks a rule, and that the rule's name is in what it unwinds with.
 #[track_caller]
 pub(crate) fn broken(rule: Rule, call: impl FnOnce()) {

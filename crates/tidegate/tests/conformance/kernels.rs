@@ -2,6 +2,19 @@
 
 const SCALARS: &str = "struct Scalars { a: u32, b: u32 }";
 const X: &str = "@group(0) @binding(0) var<storage, read_write> x: array<u32>;";
+/// The uniform comes first, and the arrays are declared in another order than they are bound in.
+const OUT_OF_ORDER: &str = "
+    @group(0) @binding(2) var<storage, read_write> y: array<u32>;
+    @group(0) @binding(1) var<storage> x: array<u32>;
+    @group(0) @binding(0) var<uniform> s: Scalars;";
+const INTO: &str = "{
+    let i = id.x;
+    if i < arrayLength(&y) {
+        var own = 0u;
+        if i < arrayLength(&x) { own = x[i]; }
+        y[i] = own * s.a + s.b;
+    }
+}";
 const ID: &str =
     "@compute @workgroup_size(64) fn NAME(@builtin(global_invocation_id) id: vec3<u32>)";
 
@@ -28,6 +41,7 @@ pub(crate) fn wgsl(name: &str) -> String {
             ID,
             "{ if id.x < arrayLength(&x) { x[id.x] = x[id.x] * s.a + s.b; } }",
         ],
+        "affine_into" => vec![SCALARS, OUT_OF_ORDER, ID, INTO],
         "add" => vec![
             "@group(0) @binding(0) var<storage> x: array<u32>;
              @group(0) @binding(1) var<storage> y: array<u32>;

@@ -91,6 +91,23 @@ pub(crate) fn kernels_with_several_buffers(world: &World) {
     assert_eq!(world.read(&mut stream, &sums), blocks);
 }
 
+/// Scalars and buffers go by group and binding, whatever order the source has, and each array keeps its own length.
+pub(crate) fn a_uniform_may_be_bound_before_the_buffers(world: &World) {
+    let (device, mut stream) = world.open();
+    let into = world.kernel(&device, "affine_into");
+    let x: Vec<u32> = (10..110).collect();
+    let x = stream.upload_new(&x).unwrap();
+    // The longer one first: lengths that are mixed up then read too far, and later ones would write there.
+    for (length, a) in [(200, 5), (70, 3), (100, 7)] {
+        let y = stream.upload_new(&vec![u32::MAX; length]).unwrap();
+        stream.launch(&into, 4, (&x, &y, a, 9_u32)).unwrap();
+        let want: Vec<u32> = (10..10 + length as u32)
+            .map(|it| if it < 110 { it * a + 9 } else { 9 })
+            .collect();
+        assert_eq!(world.read(&mut stream, &y), want);
+    }
+}
+
 pub(crate) fn arguments_made_at_run_time(world: &World) {
     let (device, mut stream) = world.open();
     let affine = world.kernel(&device, "affine");

@@ -45,6 +45,11 @@ mod metal_alone {
     }
 
     #[test]
+    fn a_kernel_may_fill_every_slot_and_no_more() {
+        metal(msl::a_kernel_may_fill_every_slot_and_no_more);
+    }
+
+    #[test]
     fn wrong_source_is_refused() {
         metal(msl::wrong_source_is_refused);
     }
@@ -62,6 +67,7 @@ suite! {
         grids_of_every_shape
         slices_are_bound_where_they_lie
         kernels_with_several_buffers
+        a_uniform_may_be_bound_before_the_buffers
         arguments_made_at_run_time
         aliases_are_allowed_when_they_are_meant
         constants_are_replaced;
