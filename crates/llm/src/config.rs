@@ -77,6 +77,8 @@ pub enum ConfigError {
 pub enum Architecture {
     /// RMSNorm, rotary positions, grouped-query attention, SwiGLU, no biases.
     Llama,
+    /// The same with biases of queries, keys and values, and another style of RoPE: Qwen2 and Qwen2.5.
+    Qwen2,
 }
 
 /// Which elements of a head rotary position embedding turns together.
@@ -101,6 +103,7 @@ impl Architecture {
     pub fn name(self) -> &'static str {
         match self {
             Self::Llama => "llama",
+            Self::Qwen2 => "qwen2",
         }
     }
 
@@ -108,6 +111,7 @@ impl Architecture {
     pub fn rope_style(self) -> RopeStyle {
         match self {
             Self::Llama => RopeStyle::InterleavedPairs,
+            Self::Qwen2 => RopeStyle::RotateHalf,
         }
     }
 
@@ -115,6 +119,7 @@ impl Architecture {
     pub fn attention_bias(self) -> bool {
         match self {
             Self::Llama => false,
+            Self::Qwen2 => true,
         }
     }
 }

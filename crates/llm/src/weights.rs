@@ -4,10 +4,11 @@
 //! them are 18, 20 or 34 bytes, which no vector load can read.
 
 use half::f16;
-use tidegate::{Argument, Buffer, List, Stream};
+use tidegate::{Argument, Buffer, Device, List, Stream};
 
 use crate::error::Error;
 use crate::gguf::{GgufFile, TensorInfo};
+use crate::kernels::Role;
 use crate::quant::{TensorType, dequantise};
 
 /// Bytes of a tensor that are in the host's memory at a time while it is loaded, or one row if that has more.
@@ -61,18 +62,69 @@ pub(crate) struct Matrix {
     pub(crate) format: Format,
     pub(crate) rows: u32,
     pub(crate) columns: u32,
-    quants: Buffer<u32>,
+    /// More than one where a kernel cannot bind all of it at once.
+    pub(crate) pieces: Vec<Piece>,
+    /// Rows that make one output, 2 for gate and up.
+    rows_each: u32,
+}
+
+/// Some of a matrix's outputs, one below the other. Where two rows make an output, all of the first ones come before the second ones.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    /// The first output.
+    pub(crate) first: u32,
+    /// Outputs.
+    pub(crate) rows: u32,
+    pub(crate) quants: Buffer<u32>,
     /// None for unquantised formats, whose kernels do not bind it.
-    scales: Option<Buffer<u32>>,
+    pub(crate) scales: Option<Buffer<u32>>,
 }
 
 impl Matrix {
-    /// Reads tensors of the same width and uploads them as one matrix, one below the other. Tensors of different formats are all stored in single precision. What goes
-    /// through the host's memory at a time is whole rows of up to `piece_bytes`; `progress` is told the bytes of each.
+    /// A matrix whose weights are not there yet. `rows_each` of its `rows` make one output.
+    pub(crate) fn empty(
+        device: &Device,
+        format: Format,
+        rows: u32,
+        columns: u32,
+        rows_each: u32,
+    ) -> Result<Self, Error> {
+        let device_has = device.capabilities();
+        let bytes_max = device_has
+            .binding_bytes_max
+            .min(device_has.allocation_bytes_max);
+        let pieces = pieces(format, rows / rows_each, columns, rows_each, bytes_max)
+            .map(|(first, rows)| {
+                let blocks = u64::from(rows * rows_each) * u64::from(columns / 32);
+                let blocks = blocks as usize;
+                let scales = match format.scale_words() {
+                    0 => None,
+                    words => Some(device.buffer(blocks * words)?),
+                };
+                Ok(Piece {
+                    first,
+                    rows,
+                    quants: device.buffer(blocks * format.block_words())?,
+                    scales,
+                })
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok(Self {
+            format,
+            rows,
+            columns,
+            pieces,
+            rows_each,
+        })
+    }
+
+    /// Reads tensors of the same width and uploads them as one matrix, one below the other, or, if `role` wants two rows for an output, side by side. Tensors of different formats are
+    /// all stored in single precision. What goes through the host's memory at a time is whole rows of up to `piece_bytes`; `progress` is told the bytes of each.
     pub(crate) fn load(
         stream: &mut Stream,
         file: &GgufFile,
         tensors: &[&TensorInfo],
+        role: Role,
         piece_bytes: u64,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Self, Error> {
@@ -80,60 +132,107 @@ impl Matrix {
         let formats = tensors.iter().map(|it| Format::of(it.ty));
         let format = formats.reduce(|a, b| if a == b { a } else { Format::F32 });
         let format = format.unwrap_or(Format::F32);
-        let elements: u64 = tensors.iter().map(|it| it.elements()).sum();
-        let blocks = (elements / 32) as usize;
+        let rows = tensors.iter().map(|it| it.rows() as u32).sum();
         let device = stream.device();
-        let quants = device.buffer(blocks * format.block_words())?;
-        let scales = match format.scale_words() {
-            0 => None,
-            words => Some(device.buffer(blocks * words)?),
-        };
+        let matrix = Self::empty(&device, format, rows, columns as u32, role.rows_each())?;
         let mut data = Vec::new();
         let mut packed = Packed::default();
-        let (mut quants_done, mut scales_done) = (0, 0);
+        let mut row = 0;
         for tensor in tensors {
-            let row_bytes = tensor.bytes / tensor.rows().max(1);
-            let step = (piece_bytes / row_bytes.max(1)).max(1) * row_bytes.max(1);
+            let row_bytes = (tensor.bytes / tensor.rows().max(1)).max(1);
+            let step = (piece_bytes / row_bytes).max(1) * row_bytes;
             for start in (0..tensor.bytes).step_by(step as usize) {
                 data.resize(step.min(tensor.bytes - start) as usize, 0);
                 file.read_tensor_at(tensor, start, &mut data)?;
                 packed.fill(format, tensor.ty, &data);
-                stream.upload(quants.slice(quants_done..)?, &packed.quants)?;
-                quants_done += packed.quants.len();
-                if let Some(scales) = &scales {
-                    stream.upload(scales.slice(scales_done..)?, &packed.scales)?;
-                    scales_done += packed.scales.len();
-                }
+                let rows = (data.len() as u64 / row_bytes) as u32;
+                matrix.upload(stream, row, rows, &packed)?;
+                row += rows;
                 progress(data.len() as u64);
             }
         }
-        Ok(Self {
-            format,
-            rows: tensors.iter().map(|it| it.rows() as u32).sum(),
-            columns: columns as u32,
-            quants,
-            scales,
-        })
+        Ok(matrix)
     }
 
-    /// The launch argument that binds it.
-    pub(crate) fn weights(&self) -> Weights<'_> {
-        Weights(self)
+    /// Puts `count` rows, from the matrix's row `row` on, where they belong.
+    fn upload(
+        &self,
+        stream: &mut Stream,
+        mut row: u32,
+        count: u32,
+        packed: &Packed,
+    ) -> Result<(), Error> {
+        let height = self.outputs();
+        let end = row + count;
+        let (mut quants, mut scales) = (&packed.quants[..], &packed.scales[..]);
+        while row < end {
+            let output = row % height;
+            let Some(piece) = self.pieces.iter().find(|it| output < it.first + it.rows) else {
+                break;
+            };
+            let rows = (piece.first + piece.rows - output).min(end - row);
+            let at = (row / height * piece.rows + output - piece.first) as usize;
+            let blocks = self.blocks() as usize;
+            let words = blocks * self.format.block_words();
+            let (now, later) = quants.split_at(rows as usize * words);
+            stream.upload(piece.quants.slice(at * words..)?, now)?;
+            quants = later;
+            if let Some(target) = &piece.scales {
+                let words = blocks * self.format.scale_words();
+                let (now, later) = scales.split_at(rows as usize * words);
+                stream.upload(target.slice(at * words..)?, now)?;
+                scales = later;
+            }
+            row += rows;
+        }
+        Ok(())
+    }
+
+    /// Its only piece, if it has just one.
+    pub(crate) fn whole(&self) -> Option<&Piece> {
+        match &self.pieces[..] {
+            [piece] => Some(piece),
+            _ => None,
+        }
     }
 
     /// Blocks of 32 columns in a row.
     pub(crate) fn blocks(&self) -> u32 {
         self.columns / 32
     }
+
+    /// Outputs, which have one row each, or two.
+    pub(crate) fn outputs(&self) -> u32 {
+        self.rows / self.rows_each
+    }
 }
 
-/// A matrix as an argument: one buffer, or two.
-pub(crate) struct Weights<'a>(&'a Matrix);
+/// The outputs of each piece, as the first one and how many: as many as fit into a binding of `bytes_max`, and a multiple of 64 of them.
+fn pieces(
+    format: Format,
+    outputs: u32,
+    columns: u32,
+    rows_each: u32,
+    bytes_max: u64,
+) -> impl Iterator<Item = (u32, u32)> {
+    let words = format.block_words().max(format.scale_words()) as u64;
+    let output_bytes = u64::from(columns / 32) * u64::from(rows_each) * words * 4;
+    let fit = (bytes_max / output_bytes.max(1)).min(outputs.into()) as u32;
+    let step = match fit {
+        // Where not even 64 fit, memory runs out before anything is wrong.
+        _ if fit == outputs || fit < 64 => fit.max(1),
+        _ => fit / 64 * 64,
+    };
+    (0..outputs)
+        .step_by(step as usize)
+        .map(move |first| (first, step.min(outputs - first)))
+}
 
-impl Argument for Weights<'_> {
+/// A piece is one argument, or two.
+impl Argument for Piece {
     fn add(&self, list: &mut List) {
-        self.0.quants.add(list);
-        if let Some(scales) = &self.0.scales {
+        self.quants.add(list);
+        if let Some(scales) = &self.scales {
             scales.add(list);
         }
     }
@@ -200,14 +299,36 @@ mod tests {
         let names = ["blk.0.ffn_gate.weight", "blk.0.ffn_up.weight"];
         let tensors = names.map(|it| file.header().tensor(it).unwrap());
         let mut bytes = 0;
-        let matrix = Matrix::load(&mut stream, file, &tensors, piece_bytes, &mut |piece| {
-            bytes += piece;
-        });
+        let mut progress = |piece| bytes += piece;
+        let matrix = Matrix::load(
+            &mut stream,
+            file,
+            &tensors,
+            Role::GateUp,
+            piece_bytes,
+            &mut progress,
+        );
         let matrix = matrix.unwrap();
+        let piece = matrix.whole().unwrap();
         let mut words = |buffer: &Buffer<u32>| stream.download(buffer).unwrap().wait().unwrap();
-        let quants = words(&matrix.quants);
-        let scales = matrix.scales.as_ref().map(words).unwrap_or_default();
+        let quants = words(&piece.quants);
+        let scales = piece.scales.as_ref().map(words).unwrap_or_default();
         (quants, scales, bytes)
+    }
+
+    #[test]
+    fn a_matrix_is_cut_where_a_binding_ends() {
+        let cut = |outputs, rows_each, bytes_max| -> Vec<(u32, u32)> {
+            pieces(Format::Q4, outputs, 64, rows_each, bytes_max).collect()
+        };
+        // A row has two blocks of 16 bytes.
+        assert_eq!(cut(200, 1, 200 * 32), [(0, 200)]);
+        assert_eq!(cut(200, 1, 199 * 32), [(0, 192), (192, 8)]);
+        assert_eq!(
+            cut(200, 2, 199 * 32),
+            [(0, 64), (64, 64), (128, 64), (192, 8)]
+        );
+        assert_eq!(cut(3, 1, 1), [(0, 1), (1, 1), (2, 1)]);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use tidegate_llm::testing::{TinyModel, kernel_sources};
+use tidegate_llm::testing::{Target, TinyModel, kernel_sources};
 use tidegate_shader::{Module, MslOptions, SpirvOptions};
 
 #[test]
@@ -15,8 +15,17 @@ fn kernels_are_written_as_before() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let mut expected = Vec::new();
-    for (software, device) in [(false, "gpu"), (true, "software")] {
-        for (name, source) in kernel_sources(&TinyModel::default(), software) {
+    for (device, software, subgroup) in [
+        ("gpu", false, Some(32)),
+        ("plain", false, None),
+        ("software", true, None),
+    ] {
+        let target = Target {
+            software,
+            subgroup,
+            invocations_max: 1024,
+        };
+        for (name, source) in kernel_sources(&TinyModel::default(), target) {
             let module = Module::from_wgsl(&source).unwrap();
             for kernel in module.kernels() {
                 let spirv = module.spirv_text(&kernel.name, &SpirvOptions::default());

@@ -10,7 +10,7 @@ use common::on_device;
 use tidegate::{Device, Policy};
 use tidegate_llm::quant::TensorType;
 use tidegate_llm::sampler::SamplerOptions;
-use tidegate_llm::testing::{Reference, TinyModel};
+use tidegate_llm::testing::{Reference, Target, TinyModel};
 use tidegate_llm::{Error, GenerateOptions, Model, ModelFile};
 
 /// Loads a tiny model from a file of its own.
@@ -33,15 +33,45 @@ fn load(device: &Device, tiny: &TinyModel) -> (Model, Reference) {
     (model, Reference::from_bytes(&bytes).unwrap())
 }
 
+/// The same, with the kernels of another kind of device.
+fn load_with(device: &Device, target: Target, tiny: &TinyModel) -> (Model, Reference) {
+    let bytes = tiny.bytes();
+    let name = format!("tidegate-tiny-{}-{target:?}-{tiny:?}", std::process::id());
+    let name: String = name.chars().filter(|it| it.is_alphanumeric()).collect();
+    let path = std::env::temp_dir().join(name);
+    std::fs::write(&path, &bytes).unwrap();
+    let file = ModelFile::open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let model = Model::load_with(device, target, file).unwrap();
+    (model, Reference::from_bytes(&bytes).unwrap())
+}
+
 fn tokens(count: u32) -> Vec<u32> {
     (0..count)
         .map(|it| (it * 37 + 11) % TinyModel::VOCABULARY)
         .collect()
 }
 
+/// Kernels of this device's own kind, and of both kinds of GPU.
+fn targets(device: &Device) -> [Target; 3] {
+    let device = device.capabilities();
+    [
+        Target::of(device),
+        Target::gpu(device, true),
+        Target::gpu(device, false),
+    ]
+}
+
 #[track_caller]
 fn check(device: &Device, tiny: &TinyModel) {
-    let (model, mut reference) = load(device, tiny);
+    for target in targets(device) {
+        check_for(device, target, tiny);
+    }
+}
+
+#[track_caller]
+fn check_for(device: &Device, target: Target, tiny: &TinyModel) {
+    let (model, mut reference) = load_with(device, target, tiny);
     for count in [2, 3, 33, 34, 60] {
         let tokens = tokens(count);
         let nll = model.score(&tokens, Policy::Adaptive).unwrap();
@@ -50,7 +80,7 @@ fn check(device: &Device, tiny: &TinyModel) {
         // Keys and values are halves on the device.
         assert!(
             (nll - expected).abs() < 2e-3,
-            "{count} tokens: {nll}, reference {expected}; {tiny:?}"
+            "{count} tokens: {nll}, reference {expected}; {tiny:?}, {target:?}"
         );
     }
 }
@@ -97,23 +127,70 @@ fn every_shape_scores_as_the_reference() {
 #[test]
 fn prompts_of_every_length_continue_as_one_token_at_a_time() {
     on_device(|device| {
-        let (model, mut reference) = load(device, &TinyModel::default());
-        for length in [1, 2, 4, 5, 31, 32, 33, 50] {
-            let prompt = tokens(length);
-            let options = options(8);
-            let made = model
-                .generate(&prompt, &options, &mut |_| ControlFlow::Continue(()))
-                .unwrap();
-            reference.reset();
-            let mut sequence = prompt.clone();
-            let mut logits = reference.forward(&prompt);
-            for id in &made.ids {
-                let row = &logits[logits.len() - TinyModel::VOCABULARY as usize..];
-                let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                // Rounding may choose between near ties.
-                assert!(best - row[*id as usize] < 1e-2, "prompt of {length}");
-                sequence.push(*id);
-                logits = reference.forward(&[*id]);
+        for target in targets(device) {
+            let tiny = TinyModel::default();
+            continue_all(device, target, &tiny, &[1, 2, 4, 5, 31, 32, 33, 50], 8);
+        }
+    });
+}
+
+/// Continues prompts, and looks what the reference finds of the choices.
+fn continue_all(
+    device: &Device,
+    target: Target,
+    tiny: &TinyModel,
+    lengths: &[u32],
+    max_tokens: u32,
+) {
+    let (model, mut reference) = load_with(device, target, tiny);
+    for length in lengths {
+        let prompt = tokens(*length);
+        let options = options(max_tokens);
+        let made = model
+            .generate(&prompt, &options, &mut |_| ControlFlow::Continue(()))
+            .unwrap();
+        reference.reset();
+        let mut sequence = prompt.clone();
+        let mut logits = reference.forward(&prompt);
+        for id in &made.ids {
+            let row = &logits[logits.len() - TinyModel::VOCABULARY as usize..];
+            let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            // Rounding may choose between near ties.
+            let off = best - row[*id as usize];
+            assert!(
+                off < 1e-2,
+                "{off}: prompt of {length}, {tiny:?}, {target:?}"
+            );
+            sequence.push(*id);
+            logits = reference.forward(&[*id]);
+        }
+    }
+}
+
+#[test]
+fn one_token_at_a_time_is_right_for_every_type_and_shape() {
+    on_device(|device| {
+        let types = [
+            TensorType::F32,
+            TensorType::F16,
+            TensorType::Q4_0,
+            TensorType::Q8_0,
+        ];
+        let shapes = [(4, 4, 16), (3, 1, 64), (2, 1, 128), (2, 2, 48), (1, 1, 256)];
+        for (index, (heads, heads_kv, head_elements)) in shapes.into_iter().enumerate() {
+            for target in targets(device) {
+                let tiny = TinyModel {
+                    ty: types[index % types.len()],
+                    heads,
+                    heads_kv,
+                    head_elements,
+                    tied_embeddings: heads_kv == 1,
+                    context_tokens: 600,
+                    seed: 11,
+                    ..TinyModel::default()
+                };
+                // The past of the second one is looked at in several parts.
+                continue_all(device, target, &tiny, &[7, 500], 24);
             }
         }
     });

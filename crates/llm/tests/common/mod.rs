@@ -8,6 +8,8 @@ use tidegate::{Device, Options};
 pub(crate) fn on_device(test: impl FnOnce(&Device)) {
     let mut options = Options::default();
     options.validation = true;
+    // A software device compiles a kernel at its first launch: a GPU's kernels take it seconds, more on a busy machine.
+    options.limits.wait_ns = 300_000_000_000;
     let device = Device::open(&options)
         .expect("run `cargo xtask test`, which installs a driver and the validation layer");
     test(&device);

@@ -1,0 +1,239 @@
+//! Each kernel's source.
+
+use super::assemble::Assembly;
+use super::shape::{Attention, Matvec, Target};
+use super::{Key, Role};
+use crate::config::{Config, RopeStyle};
+use crate::weights::Format;
+
+pub(super) const NORM: &str = include_str!("norm.wgsl");
+pub(super) const NLL: &str = include_str!("nll.wgsl");
+
+/// Positions of the past that one workgroup looks at, where a head's blocks of 32 elements let the next product weigh several workgroups' results. A software device gains nothing by it.
+const SPLIT_POSITIONS: u32 = 256;
+
+/// How many positions each part of attention has, if it is divided.
+pub(super) fn split(target: Target, config: &Config) -> Option<u32> {
+    let divided = !target.software && config.head_elements.is_multiple_of(32);
+    divided.then_some(super::shape::tune().get(6).copied().unwrap_or(SPLIT_POSITIONS))
+}
+
+/// `decode`: a block of 32 weights in single precision.
+fn decode(format: Format) -> &'static str {
+    match format {
+        Format::Q4 => include_str!("weights_q4.wgsl"),
+        Format::Q8 => include_str!("weights_q8.wgsl"),
+        Format::F16 => include_str!("weights_f16.wgsl"),
+        Format::F32 => include_str!("weights_f32.wgsl"),
+    }
+}
+
+/// `load`, `unpack` and `affine`: the same in steps, as fast as they can be.
+fn block(format: Format) -> &'static str {
+    match format {
+        Format::Q4 => include_str!("block_q4.wgsl"),
+        Format::Q8 | Format::F16 | Format::F32 => include_str!("block_any.wgsl"),
+    }
+}
+
+/// The product for one token of a piece of a matrix. The output projection's workgroups leave their best from pair `pairs` on.
+pub(super) fn matvec(
+    target: Target,
+    config: &Config,
+    key: &Key,
+    shape: Matvec,
+    pairs: u32,
+) -> String {
+    let role = key.role;
+    let split = split(target, config).filter(|_| role == Role::AttentionOutput);
+    let subgroup = target.subgroup.is_some();
+    let flags = [
+        ("SUBGROUP", subgroup),
+        ("SHARED", !subgroup && shape.lanes > 1),
+        ("NORM", role.norms()),
+        ("MERGE", split.is_some()),
+        ("GATED", role == Role::GateUp),
+        ("BIAS", role == Role::Qkv(true)),
+        ("ADD", role.adds()),
+        ("BEST", role == Role::Head),
+    ];
+    let source = Assembly::new(&flags).define(&[
+        ("WORKGROUP", shape.workgroup),
+        ("LANES", shape.lanes),
+        ("TEAMS", shape.teams()),
+        ("ROWS", shape.rows),
+        ("OUTPUTS", shape.outputs(role)),
+        ("BLOCKS", key.blocks),
+        ("PIECE_FIRST", key.first),
+        ("PIECE_ROWS", key.rows),
+        ("PIECE_GROUP", pairs),
+        ("HEAD", config.head_elements),
+        ("HEADS", config.heads),
+        ("SPLIT", split.unwrap_or(1)),
+    ]);
+    source
+        .define_f32("EPSILON", config.norm_epsilon)
+        .add(decode(key.format))
+        .add(block(key.format))
+        .add(include_str!("better.wgsl"))
+        .add(include_str!("matvec.wgsl"))
+        .finish()
+}
+
+/// The product for several tokens: its source, its name, and the outputs and tokens of a workgroup.
+pub(super) fn product(
+    target: Target,
+    role: Role,
+    format: Format,
+) -> (String, &'static str, u32, u32) {
+    let flags = [
+        ("GATED", role == Role::GateUp),
+        ("BIAS", role == Role::Qkv(true)),
+        ("ADD", role.adds()),
+    ];
+    let source = Assembly::new(&flags);
+    if target.software {
+        let (workgroup, rows, tokens) = (32, 8, 4);
+        let outputs = rows / role.rows_each();
+        let constants = [
+            ("WORKGROUP", workgroup),
+            ("ROWS", rows),
+            ("OUTPUTS", outputs),
+            ("TOKENS", tokens),
+        ];
+        let source = source.define(&constants).add(decode(format));
+        let source = source.add(include_str!("matmul.wgsl")).finish();
+        return (source, "matmul", workgroup * outputs, tokens);
+    }
+    let outputs = 32 / role.rows_each();
+    let source = source.define(&[("OUTPUTS", outputs)]).add(decode(format));
+    let source = source.add(include_str!("tile.wgsl")).finish();
+    (source, "tile", outputs, 32)
+}
+
+pub(super) fn embed(format: Format) -> String {
+    let source = Assembly::new(&[]).add(decode(format));
+    source.add(include_str!("embed.wgsl")).finish()
+}
+
+pub(super) fn rope(config: &Config) -> String {
+    heads(Assembly::new(&[]), config)
+        .add(include_str!("cache.wgsl"))
+        .add(include_str!("rope.wgsl"))
+        .finish()
+}
+
+/// Attention of several tokens, or all of it of one.
+pub(super) fn attention(target: Target, config: &Config, fused: bool) -> String {
+    let shape = Attention::of(target, config.head_elements);
+    let subgroup = target.subgroup.is_some();
+    let lanes = target.subgroup.unwrap_or(1);
+    let source = Assembly::new(&[("FUSED", fused), ("SUBGROUP", subgroup)]).define(&[
+        ("WORKGROUP", shape.workgroup),
+        ("LANES", lanes),
+        ("SUBGROUPS", shape.workgroup / lanes),
+        ("PARTS", shape.parts),
+        ("FOLDS", shape.folds),
+        ("RESTS", shape.parts >> shape.folds),
+        ("STEPS", shape.workgroup.div_ceil(shape.parts)),
+        // Where attention is not divided one part has every position that there can be.
+        ("SPLIT", split(target, config).unwrap_or(1 << 30)),
+    ]);
+    heads(source, config)
+        .define_f32("SCALE", 1.0 / (config.head_elements as f32).sqrt())
+        .add(include_str!("cache.wgsl"))
+        .add(include_str!("attention.wgsl"))
+        .finish()
+}
+
+/// The end of the argmax over `pairs` pairs, with a table of embeddings of this format if it is bound.
+pub(super) fn pick(target: Target, config: &Config, table: Option<Format>, pairs: u32) -> String {
+    let embeds = table.is_some();
+    let subgroup = target.subgroup.is_some();
+    let workgroup = target.wide_workgroup();
+    let source = Assembly::new(&[("EMBED", embeds), ("SUBGROUP", subgroup)]).define(&[
+        ("WORKGROUP", workgroup),
+        ("FOUND", workgroup / target.subgroup.unwrap_or(1)),
+        ("COUNT", pairs),
+        ("BLOCKS", config.embedding / 32),
+        ("VOCABULARY", config.vocabulary),
+    ]);
+    let source = match table {
+        Some(format) => source.add(decode(format)),
+        None => source,
+    };
+    source
+        .add(include_str!("better.wgsl"))
+        .add(include_str!("pick.wgsl"))
+        .finish()
+}
+
+fn heads(source: Assembly, config: &Config) -> Assembly {
+    let stride = match config.architecture.rope_style() {
+        RopeStyle::InterleavedPairs => 1,
+        RopeStyle::RotateHalf => config.head_elements / 2,
+    };
+    source.define(&[
+        ("HEADS", config.heads),
+        ("HEADS_KV", config.heads_kv),
+        ("HEAD_PAIRS", config.head_elements / 2),
+        ("CHUNKS", config.head_elements / 8),
+        ("PAIR_STRIDE", stride),
+    ])
+}
+
+/// The source of the kernels for a model's shape, by name: for golden files. Every role has its products with four-bit weights, the output projection with every format.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn sources(config: &Config, target: Target) -> Vec<(String, String)> {
+    let formats = [Format::Q4, Format::Q8, Format::F16, Format::F32];
+    let roles = [
+        (
+            Role::Qkv(false),
+            config.query_width() + 2 * config.key_value_width(),
+        ),
+        (
+            Role::Qkv(true),
+            config.query_width() + 2 * config.key_value_width(),
+        ),
+        (Role::AttentionOutput, config.embedding),
+        (Role::GateUp, config.feed_forward),
+        (Role::Down, config.embedding),
+        (Role::Head, config.vocabulary),
+    ];
+    let mut sources = vec![
+        ("attention".to_owned(), attention(target, config, false)),
+        ("attend".to_owned(), attention(target, config, true)),
+        ("pick".to_owned(), pick(target, config, Some(Format::Q4), 9)),
+        ("pick-only".to_owned(), pick(target, config, None, 9)),
+    ];
+    if !target.software {
+        sources.push(("norm".to_owned(), NORM.to_owned()));
+        sources.push(("rope".to_owned(), rope(config)));
+        sources.push(("nll".to_owned(), NLL.to_owned()));
+        sources.extend(formats.map(|it| (format!("{it:?}-embed"), embed(it))));
+    }
+    for format in formats {
+        for (role, rows) in roles {
+            if format != Format::Q4 && role != Role::Head {
+                continue;
+            }
+            let columns = match role {
+                Role::Down => config.feed_forward,
+                Role::AttentionOutput => config.query_width(),
+                _ => config.embedding,
+            };
+            let key = Key {
+                role,
+                format,
+                blocks: columns / 32,
+                first: 0,
+                rows,
+            };
+            let shape = Matvec::of(target, role, rows);
+            let name = format!("{format:?}-{role:?}").replace(['(', ')'], "-");
+            sources.push((name.clone(), matvec(target, config, &key, shape, 0)));
+            sources.push((name, product(target, role, format).0));
+        }
+    }
+    sources
+}
