@@ -7,7 +7,9 @@ use tidegate::{Device, Kernel};
 
 use crate::config::{Config, RopeStyle};
 use crate::error::Error;
-use crate::weights::Format;
+use crate::format::Format;
+#[cfg(any(test, feature = "testing"))]
+use crate::format::Packing;
 
 /// What a matrix product does with its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,14 +42,13 @@ pub(crate) struct Matmul {
 /// The source of every kernel for a model's shape, by name, matrix products for every format, ending and number of tokens: for golden files.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn sources(config: &Config, software: bool) -> Vec<(String, String)> {
-    let formats = [Format::Q4, Format::Q8, Format::F16, Format::F32];
     let mut sources = Vec::new();
-    for format in formats {
+    for packing in Packing::ALL {
         for then in [Then::Store, Then::Add, Then::Gate] {
             for single in [true, false] {
                 let shape = Shape::of(software, single, then);
-                let name = format!("{format:?}-{then:?}-{}", shape.tokens);
-                sources.push((name, matmul_source(format, then, shape)));
+                let name = format!("{packing:?}-{then:?}-{}", shape.tokens);
+                sources.push((name, matmul_source(packing.into(), then, shape)));
             }
         }
     }
@@ -59,8 +60,8 @@ pub(crate) fn sources(config: &Config, software: bool) -> Vec<(String, String)> 
             ("argmax".to_owned(), ARGMAX.to_owned()),
             ("nll".to_owned(), NLL.to_owned()),
         ]);
-        let embed = |format: Format| (format!("{format:?}"), embed_source(format));
-        sources.extend(formats.map(embed));
+        let embed = |packing: Packing| (format!("{packing:?}"), embed_source(packing.into()));
+        sources.extend(Packing::ALL.map(embed));
     }
     sources
 }
@@ -160,15 +161,6 @@ impl Shape {
     }
 }
 
-fn weights_source(format: Format) -> &'static str {
-    match format {
-        Format::Q4 => include_str!("kernels/weights_q4.wgsl"),
-        Format::Q8 => include_str!("kernels/weights_q8.wgsl"),
-        Format::F16 => include_str!("kernels/weights_f16.wgsl"),
-        Format::F32 => include_str!("kernels/weights_f32.wgsl"),
-    }
-}
-
 fn matmul_source(format: Format, then: Then, shape: Shape) -> String {
     let constants = [
         ("WORKGROUP", shape.workgroup),
@@ -183,11 +175,11 @@ fn matmul_source(format: Format, then: Then, shape: Shape) -> String {
         ("ADD", then == Then::Add),
     ];
     let body = choose(include_str!("kernels/matmul.wgsl"), &flags);
-    [&define(&constants), weights_source(format), &body].concat()
+    define(&constants) + &format.source() + &body
 }
 
 fn embed_source(format: Format) -> String {
-    [weights_source(format), include_str!("kernels/embed.wgsl")].concat()
+    format.source() + include_str!("kernels/embed.wgsl")
 }
 
 fn rope_source(config: &Config) -> String {

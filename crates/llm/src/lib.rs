@@ -14,6 +14,7 @@ pub mod chat;
 pub mod config;
 mod error;
 mod file;
+mod format;
 mod generate;
 pub mod gguf;
 mod kernels;

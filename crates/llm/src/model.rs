@@ -5,10 +5,11 @@ use tidegate::{Buffer, Device, Policy, Stream};
 use crate::config::Config;
 use crate::error::Error;
 use crate::file::ModelFile;
+use crate::format::Format;
 use crate::gguf::{Gguf, GgufFile, TensorInfo};
 use crate::kernels::{Kernels, Then};
 use crate::tokenizer::Tokenizer;
-use crate::weights::{Format, Matrix, PIECE_BYTES};
+use crate::weights::{Matrix, PIECE_BYTES};
 
 /// A model whose weights are on a device, with its tokenizer.
 #[derive(Debug)]

@@ -1,59 +1,18 @@
 //! Weights on the device, in the layout that the kernels read.
 //!
-//! A matrix is two buffers: `quants`, whole vec4 of words for each block of 32 columns, and `scales`, one word a block (none for unquantised types). Blocks as GGUF stores
-//! them are 18, 20 or 34 bytes, which no vector load can read.
+//! A matrix is two buffers: `quants`, whole vec4 of words for each block of 32 columns, and `scales`, some words a block or super-block (none for unquantised types).
+//! Blocks as GGUF stores them are 18, 20 or 34 bytes, and super-blocks 144, 176 or 210, which no vector load can read.
 
 use half::f16;
 use tidegate::{Argument, Buffer, List, Stream};
 
 use crate::error::Error;
+use crate::format::{Format, Packing};
 use crate::gguf::{GgufFile, TensorInfo};
-use crate::quant::{TensorType, dequantise};
+use crate::quant::{Block, SuperBlock, TensorType, dequantise};
 
 /// Bytes of a tensor that are in the host's memory at a time while it is loaded, or one row if that has more.
 pub(crate) const PIECE_BYTES: u64 = 4 << 20;
-
-/// How a matrix is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Format {
-    /// Four bits, scale and minimum: Q4_1, and Q4_0 with the minimum `-8 d`, which is exact.
-    Q4,
-    /// Eight bits and a scale.
-    Q8,
-    /// Half precision.
-    F16,
-    /// Single precision.
-    F32,
-}
-
-impl Format {
-    fn of(ty: TensorType) -> Self {
-        match ty {
-            TensorType::Q4_0 | TensorType::Q4_1 => Self::Q4,
-            TensorType::Q8_0 => Self::Q8,
-            TensorType::F16 => Self::F16,
-            TensorType::F32 | TensorType::Bf16 => Self::F32,
-        }
-    }
-
-    /// Words of scales in a block of 32 columns.
-    fn scale_words(self) -> usize {
-        match self {
-            Self::Q4 | Self::Q8 => 1,
-            Self::F16 | Self::F32 => 0,
-        }
-    }
-
-    /// Words of quants in a block of 32 columns.
-    fn block_words(self) -> usize {
-        match self {
-            Self::Q4 => 4,
-            Self::Q8 => 8,
-            Self::F16 => 16,
-            Self::F32 => 32,
-        }
-    }
-}
 
 /// A matrix of weights: `rows` outputs from `columns` inputs.
 #[derive(Debug)]
@@ -67,7 +26,7 @@ pub(crate) struct Matrix {
 }
 
 impl Matrix {
-    /// Reads tensors of the same width and uploads them as one matrix, one below the other. Tensors of different formats are all stored in single precision. What goes
+    /// Reads tensors of the same width and uploads them as one matrix, one below the other. What goes
     /// through the host's memory at a time is whole rows of up to `piece_bytes`; `progress` is told the bytes of each.
     pub(crate) fn load(
         stream: &mut Stream,
@@ -77,30 +36,30 @@ impl Matrix {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Self, Error> {
         let columns = tensors.first().map_or(0, |it| it.row_elements());
-        let formats = tensors.iter().map(|it| Format::of(it.ty));
-        let format = formats.reduce(|a, b| if a == b { a } else { Format::F32 });
-        let format = format.unwrap_or(Format::F32);
+        let format = Format::of(tensors);
         let elements: u64 = tensors.iter().map(|it| it.elements()).sum();
-        let blocks = (elements / 32) as usize;
+        let (quants_words, scales_words) = format.words((elements / 32) as usize);
         let device = stream.device();
-        let quants = device.buffer(blocks * format.block_words())?;
-        let scales = match format.scale_words() {
+        let quants = device.buffer(quants_words)?;
+        let scales = match scales_words {
             0 => None,
-            words => Some(device.buffer(blocks * words)?),
+            words => Some(device.buffer(words)?),
         };
         let mut data = Vec::new();
         let mut packed = Packed::default();
-        let (mut quants_done, mut scales_done) = (0, 0);
+        let (mut blocks_done, mut quants_done, mut scales_done) = (0, 0, 0);
         for tensor in tensors {
+            let packing = format.packing(blocks_done);
+            blocks_done += (tensor.elements() / 32) as usize;
             let row_bytes = tensor.bytes / tensor.rows().max(1);
             let step = (piece_bytes / row_bytes.max(1)).max(1) * row_bytes.max(1);
             for start in (0..tensor.bytes).step_by(step as usize) {
                 data.resize(step.min(tensor.bytes - start) as usize, 0);
                 file.read_tensor_at(tensor, start, &mut data)?;
-                packed.fill(format, tensor.ty, &data);
+                packed.fill(packing, tensor.ty, &data);
                 stream.upload(quants.slice(quants_done..)?, &packed.quants)?;
                 quants_done += packed.quants.len();
-                if let Some(scales) = &scales {
+                if let Some(scales) = scales.as_ref().filter(|_| !packed.scales.is_empty()) {
                     stream.upload(scales.slice(scales_done..)?, &packed.scales)?;
                     scales_done += packed.scales.len();
                 }
@@ -147,16 +106,20 @@ struct Packed {
 }
 
 impl Packed {
-    /// Takes rows of a tensor instead of what it held; `format` is the tensor's own, or single precision.
-    fn fill(&mut self, format: Format, ty: TensorType, data: &[u8]) {
+    /// Takes rows of a tensor instead of what it held; `packing` is the tensor's own, or single precision.
+    fn fill(&mut self, packing: Packing, ty: TensorType, data: &[u8]) {
         self.quants.clear();
         self.scales.clear();
-        if format == Format::F32 {
+        if packing == Packing::F32 {
             let values = dequantise(ty, data);
             self.quants.extend(values.iter().map(|it| it.to_bits()));
             return;
         }
         for block in data.chunks_exact(ty.block_bytes() as usize) {
+            if let Some(whole) = SuperBlock::read(ty, block) {
+                self.push(packing, &whole);
+                continue;
+            }
             let (scale, quants) = match ty {
                 TensorType::Q4_1 => (Some(word(&block[..4])), &block[4..]),
                 TensorType::Q4_0 => {
@@ -179,6 +142,47 @@ impl Packed {
         }
         if ty == TensorType::F16 {
             self.quants.extend(data.chunks_exact(4).map(word));
+        }
+    }
+
+    /// Adds a super-block, as `kernels/weights_q4k.wgsl` and its like read it.
+    fn push(&mut self, packing: Packing, whole: &SuperBlock) {
+        let blocks = &whole.blocks;
+        for Block { quants, .. } in blocks {
+            let (low, high) = quants.split_at(16);
+            let pairs = low.iter().zip(high);
+            let nibbles: Vec<u8> = pairs.map(|(a, b)| a & 0xF | b << 4).collect();
+            self.quants.extend(nibbles.chunks_exact(4).map(word));
+        }
+        self.scales.push(whole.scale.to_bits());
+        // Bits of the elements 4 i + k above their nibbles, `count` of each: those of every k have a byte, those of every i follow each other in it.
+        let upper = |quants: &[u8], count: usize| -> u32 {
+            let bits = quants.iter().enumerate();
+            bits.map(|(j, q)| u32::from(q >> 4) << (j % 4 * 8 + j / 4 * count))
+                .sum()
+        };
+        if packing == Packing::Q6K {
+            let scales = blocks
+                .iter()
+                .flat_map(|it| it.scales.map(i8::cast_unsigned));
+            let scales: Vec<u8> = scales.collect();
+            self.scales.extend(scales.chunks_exact(4).map(word));
+            let halves = blocks.iter().flat_map(|it| it.quants.chunks_exact(16));
+            self.scales.extend(halves.map(|it| upper(it, 2)));
+            return;
+        }
+        self.scales.push(whole.minimum.to_bits());
+        let both = blocks
+            .each_ref()
+            .map(|it| u32::from(it.scales[0].cast_unsigned()) | u32::from(it.minimum) << 6);
+        let low = both.map(|it| it as u8);
+        self.scales.extend(low.chunks_exact(4).map(word));
+        let high = both.iter().zip((0..).step_by(4));
+        self.scales
+            .push(high.map(|(it, shift)| it >> 8 << shift).sum());
+        if packing == Packing::Q5K {
+            self.scales
+                .extend(blocks.iter().map(|it| upper(&it.quants, 1)));
         }
     }
 }
@@ -231,7 +235,7 @@ mod tests {
             std::fs::write(&path, tiny.bytes()).unwrap();
             let file = GgufFile::open(&path).unwrap();
             let whole = loaded(&device, &file, PIECE_BYTES);
-            assert_eq!(whole.0.len(), 192 * 2 * Format::of(ty).block_words());
+            assert_eq!(whole.0.len(), 192 * 2 * Packing::of(ty).block_words());
             // One row; five rows, which do not divide the 96; and nearly all.
             for piece_bytes in [1, 700, 96 * 64] {
                 assert_eq!(loaded(&device, &file, piece_bytes), whole, "{ty:?}");

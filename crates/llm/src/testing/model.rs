@@ -209,6 +209,9 @@ impl Random {
                     data.extend(f16::from_f32(-block_scale).to_le_bytes());
                 }
                 TensorType::Q8_0 => data.extend(f16::from_f32(block_scale / 127.0).to_le_bytes()),
+                TensorType::Q4K | TensorType::Q5K | TensorType::Q6K => {
+                    data.extend(self.super_block(ty, block_scale));
+                }
             }
             let packed_bytes = match ty {
                 TensorType::Q4_0 | TensorType::Q4_1 => 16,
@@ -218,5 +221,22 @@ impl Random {
             data.extend((0..packed_bytes).map(|_| self.next() as u8));
         }
         data
+    }
+
+    /// All scales and quants at random, with multipliers that make the largest weights about `scale`: they are halves too small to be normal, as in real files.
+    fn super_block(&mut self, ty: TensorType, scale: f32) -> Vec<u8> {
+        let mut block: Vec<u8> = (0..ty.block_bytes()).map(|_| self.next() as u8).collect();
+        let mut half = |at: usize, value: f32| {
+            block[at..at + 2].copy_from_slice(&f16::from_f32(value).to_le_bytes());
+        };
+        match ty {
+            TensorType::Q4K | TensorType::Q5K => {
+                let largest = (1u32 << if ty == TensorType::Q4K { 4 } else { 5 }) - 1;
+                half(0, 2.0 * scale / (63 * largest) as f32);
+                half(2, scale / 63.0);
+            }
+            _ => half(208, scale / (128.0 * 32.0)),
+        }
+        block
     }
 }
