@@ -183,11 +183,8 @@ fn embed_source(format: Format) -> String {
 }
 
 fn rope_source(config: &Config) -> String {
-    [
-        &define(&head_constants(config)),
-        include_str!("kernels/rope.wgsl"),
-    ]
-    .concat()
+    let flags = [("BIAS", config.architecture.attention_bias())];
+    define(&head_constants(config)) + &choose(include_str!("kernels/rope.wgsl"), &flags)
 }
 
 fn attention_source(config: &Config) -> String {

@@ -9,7 +9,7 @@ use crate::format::Format;
 use crate::gguf::{Gguf, GgufFile, TensorInfo};
 use crate::kernels::{Kernels, Then};
 use crate::tokenizer::Tokenizer;
-use crate::weights::{Matrix, PIECE_BYTES};
+use crate::weights::{Bias, Matrix, PIECE_BYTES};
 
 /// A model whose weights are on a device, with its tokenizer.
 #[derive(Debug)]
@@ -30,6 +30,7 @@ pub struct Model {
 pub(crate) struct Layer {
     pub(crate) attention_norm: Buffer<f32>,
     pub(crate) qkv: Matrix,
+    pub(crate) bias: Bias,
     pub(crate) attention_output: Matrix,
     pub(crate) feed_forward_norm: Buffer<f32>,
     pub(crate) gate_up: Matrix,
@@ -54,6 +55,7 @@ impl Model {
         let mut loader = Loader {
             stream: device.stream_with(Policy::Adaptive)?,
             file: &gguf,
+            biased: config.architecture.attention_bias(),
             done: 0,
             total: gguf.header().tensors().iter().map(|it| it.bytes).sum(),
             progress,
@@ -119,6 +121,8 @@ fn products(layers: &[Layer], head: Format) -> Vec<(Format, Then)> {
 struct Loader<'a> {
     stream: Stream,
     file: &'a GgufFile,
+    /// Whether queries, keys and values have biases.
+    biased: bool,
     done: u64,
     total: u64,
     progress: &'a mut dyn FnMut(u64, u64),
@@ -130,6 +134,7 @@ impl Loader<'_> {
         Ok(Layer {
             attention_norm: self.vector(&name("attn_norm"))?,
             qkv: self.matrix(&[&name("attn_q"), &name("attn_k"), &name("attn_v")])?,
+            bias: self.bias(layer)?,
             attention_output: self.matrix(&[&name("attn_output")])?,
             feed_forward_norm: self.vector(&name("ffn_norm"))?,
             gate_up: self.matrix(&[&name("ffn_gate"), &name("ffn_up")])?,
@@ -151,11 +156,28 @@ impl Loader<'_> {
         })
     }
 
+    /// Biases of queries, keys and values as one vector, as their matrix is one.
+    fn bias(&mut self, layer: u32) -> Result<Bias, Error> {
+        if !self.biased {
+            return Ok(Bias(None));
+        }
+        let mut values = Vec::new();
+        for part in ["attn_q", "attn_k", "attn_v"] {
+            values.extend(self.read(&format!("blk.{layer}.{part}.bias"))?);
+        }
+        Ok(Bias(Some(self.stream.upload_new(&values)?)))
+    }
+
     fn vector(&mut self, name: &str) -> Result<Buffer<f32>, Error> {
+        let values = self.read(name)?;
+        Ok(self.stream.upload_new(&values)?)
+    }
+
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, Error> {
         let tensor = self.file.header().tensor(name)?;
         let values = self.file.read_tensor_f32(tensor)?;
         self.done += tensor.bytes;
         (self.progress)(self.done, self.total);
-        Ok(self.stream.upload_new(&values)?)
+        Ok(values)
     }
 }

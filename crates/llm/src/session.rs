@@ -144,7 +144,7 @@ impl<'a> Session<'a> {
         stream.launch(
             &model.kernels.rope,
             [pairs.div_ceil(64), count],
-            (&scratch.qkv, &*turns, keys, values, position),
+            (&scratch.qkv, &*turns, keys, values, &layer.bias, position),
         )?;
         stream.launch(
             &model.kernels.attention,

@@ -271,7 +271,7 @@ fn corrupt_tokenizers_are_refused() {
         matches!(with("model", text("llama")), TokenizerError::UnsupportedModel { name } if name == "llama")
     );
     assert!(
-        matches!(with("pre", text("qwen2")), TokenizerError::UnsupportedSplit { name } if name == "qwen2")
+        matches!(with("pre", text("llama-bpe")), TokenizerError::UnsupportedSplit { name } if name == "llama-bpe")
     );
     assert!(matches!(
         with("tokens", strings(&["a"])),

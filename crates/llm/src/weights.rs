@@ -98,6 +98,18 @@ impl Argument for Weights<'_> {
     }
 }
 
+/// Biases as an argument: one buffer, or none where the architecture has no biases, whose kernels do not bind it.
+#[derive(Debug)]
+pub(crate) struct Bias(pub(crate) Option<Buffer<f32>>);
+
+impl Argument for Bias {
+    fn add(&self, list: &mut List) {
+        if let Some(values) = &self.0 {
+            values.add(list);
+        }
+    }
+}
+
 /// Some rows in the kernels' layout.
 #[derive(Default)]
 struct Packed {
@@ -192,56 +204,5 @@ fn word(bytes: &[u8]) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use tidegate::{Device, Options};
-
-    use super::*;
-    use crate::testing::TinyModel;
-
-    /// Everything that loading made of the gate and up projections.
-    fn loaded(device: &Device, file: &GgufFile, piece_bytes: u64) -> (Vec<u32>, Vec<u32>, u64) {
-        let mut stream = device.stream().unwrap();
-        let names = ["blk.0.ffn_gate.weight", "blk.0.ffn_up.weight"];
-        let tensors = names.map(|it| file.header().tensor(it).unwrap());
-        let mut bytes = 0;
-        let matrix = Matrix::load(&mut stream, file, &tensors, piece_bytes, &mut |piece| {
-            bytes += piece;
-        });
-        let matrix = matrix.unwrap();
-        let mut words = |buffer: &Buffer<u32>| stream.download(buffer).unwrap().wait().unwrap();
-        let quants = words(&matrix.quants);
-        let scales = matrix.scales.as_ref().map(words).unwrap_or_default();
-        (quants, scales, bytes)
-    }
-
-    #[test]
-    fn the_size_of_the_pieces_does_not_show() {
-        let mut options = Options::default();
-        options.validation = true;
-        let device = Device::open(&options).expect("run `cargo xtask test`, which installs it");
-        let path = std::env::temp_dir().join(format!("tidegate-pieces-{}", std::process::id()));
-        for ty in [
-            TensorType::F32,
-            TensorType::F16,
-            TensorType::Bf16,
-            TensorType::Q4_0,
-            TensorType::Q4_1,
-            TensorType::Q8_0,
-        ] {
-            let tiny = TinyModel {
-                ty,
-                ..TinyModel::default()
-            };
-            std::fs::write(&path, tiny.bytes()).unwrap();
-            let file = GgufFile::open(&path).unwrap();
-            let whole = loaded(&device, &file, PIECE_BYTES);
-            assert_eq!(whole.0.len(), 192 * 2 * Packing::of(ty).block_words());
-            // One row; five rows, which do not divide the 96; and nearly all.
-            for piece_bytes in [1, 700, 96 * 64] {
-                assert_eq!(loaded(&device, &file, piece_bytes), whole, "{ty:?}");
-            }
-        }
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(device.validation_messages(), Vec::<String>::new());
-    }
-}
+#[path = "weights_tests.rs"]
+mod tests;

@@ -130,3 +130,79 @@ fn six_bits(index: usize, bytes: &[u8]) -> Block {
         minimum: 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quant::dequantise;
+    use crate::testing::random::Random;
+
+    /// FNV-1a of the elements' bytes, and some elements, by gguf-py 0.19.0 (`gguf.quants.dequantize`) from the same bytes, 24 November 2026.
+    const KNOWN: [(TensorType, u64, [f32; 7]); 3] = [
+        (
+            TensorType::Q4K,
+            0x0e25_687b_5043_6118,
+            [
+                0.5544715,
+                0.4757266,
+                0.08200216,
+                0.05517006,
+                0.15210462,
+                0.009824634,
+                -1.5322547,
+            ],
+        ),
+        (
+            TensorType::Q5K,
+            0x25d3_2770_aa9e_79c9,
+            [
+                91.57202, 65.33911, 65.33911, 144.75586, 53.858887, 12.935596, 89.30194,
+            ],
+        ),
+        (
+            TensorType::Q6K,
+            0xd6b2_0b77_ec46_c4b0,
+            [
+                -3.4644318, -2.4745941, -2.9695129, -8.794327, -3.9745789, 0.0, 6.4064026,
+            ],
+        ),
+    ];
+
+    #[test]
+    fn random_blocks_stand_for_what_ggml_says() {
+        for (ty, hash, some) in KNOWN {
+            let block = ty.block_bytes() as usize;
+            let mut random = Random(ty.id().into());
+            let mut bytes: Vec<u8> = (0..64 * block).map(|_| random.next() as u8).collect();
+            // No infinities and no NaN among the halves.
+            let halves: &[usize] = if ty == TensorType::Q6K {
+                &[208]
+            } else {
+                &[0, 2]
+            };
+            for (index, half) in (0..64).flat_map(|index| halves.iter().map(move |it| (index, it)))
+            {
+                bytes[index * block + half + 1] &= 0xBF;
+            }
+            let found = dequantise(ty, &bytes);
+            let at = [0, 1, 17, 33, 255, 356, 16383].map(|index: usize| found[index]);
+            assert_eq!(at, some, "{ty:?}");
+            // Without negative zero.
+            let written = found.iter().flat_map(|it| (it + 0.0).to_le_bytes());
+            let hashed = written.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+            });
+            assert_eq!(hashed, hash, "{ty:?}");
+        }
+    }
+
+    #[test]
+    fn parts_and_other_types_are_no_super_blocks() {
+        for ty in [TensorType::Q4K, TensorType::Q5K, TensorType::Q6K] {
+            let bytes = vec![0; ty.block_bytes() as usize];
+            assert!(SuperBlock::read(ty, &bytes).is_some());
+            assert!(SuperBlock::read(ty, &bytes[1..]).is_none());
+        }
+        assert!(SuperBlock::read(TensorType::Q8_0, &[0; 256]).is_none());
+    }
+}
