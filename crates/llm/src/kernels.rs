@@ -52,6 +52,14 @@ pub(crate) fn sources(config: &Config, software: bool) -> Vec<(String, String)> 
             }
         }
     }
+    // Queries and keys in one packing, values in another.
+    let mixed = Format {
+        first: Packing::Q4K,
+        rest: Some((Packing::Q6K, 2048)),
+    };
+    let shape = Shape::of(software, true, Then::Store);
+    let source = matmul_source(mixed, Then::Store, shape);
+    sources.push(("Q4K-Q6K-Store-1".to_owned(), source));
     if !software {
         sources.extend([
             ("norm".to_owned(), NORM.to_owned()),

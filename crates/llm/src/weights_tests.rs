@@ -45,14 +45,15 @@ fn the_size_of_the_pieces_does_not_show() {
             ty,
             // Rows of whole super-blocks.
             head_elements: 64,
+            feed_forward: 256,
             ..TinyModel::default()
         };
         std::fs::write(&path, tiny.bytes()).unwrap();
         let file = GgufFile::open(&path).unwrap();
         let whole = loaded(&device, &file, PIECE_BYTES);
-        assert_eq!(whole.0.len(), 192 * 8 * Packing::of(ty).block_words());
-        // One row; rows that do not divide the 96; and nearly all.
-        for piece_bytes in [1, 2800, 96 * 256] {
+        assert_eq!(whole.0.len(), 512 * 8 * Packing::of(ty).block_words());
+        // One row; some rows, which do not divide the 256; and nearly all.
+        for piece_bytes in [1, 3500, 250 * ty.block_bytes() * 256 / ty.block_elements()] {
             assert_eq!(loaded(&device, &file, piece_bytes), whole, "{ty:?}");
         }
     }

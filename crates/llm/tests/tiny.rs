@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 
 use common::on_device;
 use tidegate::{Device, Policy};
+use tidegate_llm::config::Architecture;
 use tidegate_llm::quant::TensorType;
 use tidegate_llm::sampler::SamplerOptions;
 use tidegate_llm::testing::{Reference, TinyModel};
@@ -68,6 +69,67 @@ fn every_tensor_type_scores_as_the_reference() {
         ] {
             let tiny = TinyModel {
                 ty,
+                ..TinyModel::default()
+            };
+            check(device, &tiny);
+        }
+    });
+}
+
+/// Rows of whole super-blocks.
+fn wide(ty: TensorType) -> TinyModel {
+    TinyModel {
+        ty,
+        head_elements: 64,
+        feed_forward: 256,
+        ..TinyModel::default()
+    }
+}
+
+#[test]
+fn super_blocks_score_as_the_reference() {
+    on_device(|device| {
+        for ty in [TensorType::Q4K, TensorType::Q5K, TensorType::Q6K] {
+            check(device, &wide(ty));
+            // As files of mixed types have them.
+            let tiny = TinyModel {
+                better_ty: Some(TensorType::Q6K),
+                tied_embeddings: false,
+                ..wide(ty)
+            };
+            check(device, &tiny);
+        }
+    });
+}
+
+#[test]
+fn qwen2_scores_as_the_reference() {
+    on_device(|device| {
+        for ty in [
+            TensorType::F32,
+            TensorType::Q4_0,
+            TensorType::Q8_0,
+            TensorType::Q4K,
+            TensorType::Q6K,
+        ] {
+            for tied_embeddings in [true, false] {
+                let tiny = TinyModel {
+                    architecture: Architecture::Qwen2,
+                    tied_embeddings,
+                    ..wide(ty)
+                };
+                check(device, &tiny);
+            }
+        }
+        // Seven query heads to a key head, as in Qwen2.5-0.5B; and a head of 128.
+        for (heads, heads_kv, head_elements) in [(7, 1, 64), (14, 2, 64), (2, 1, 128), (2, 2, 48)] {
+            let tiny = TinyModel {
+                architecture: Architecture::Qwen2,
+                heads,
+                heads_kv,
+                head_elements,
+                layers: 1,
+                seed: 3,
                 ..TinyModel::default()
             };
             check(device, &tiny);

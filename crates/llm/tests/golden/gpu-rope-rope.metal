@@ -21,6 +21,20 @@ constant uint HEADS = 4u;
 constant uint HEADS_KV = 2u;
 constant uint HEAD_PAIRS = 8u;
 constant uint PAIR_STRIDE = 1u;
+constant uint WIDTH = 128u;
+
+metal::float2 load(
+    uint token,
+    uint a,
+    uint b,
+    device type_2 const& qkv,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    float _e8 = qkv[metal::min(unsigned((token * WIDTH) + a), (_buffer_sizes.size0 - 0 - 4) / 4)];
+    float _e14 = qkv[metal::min(unsigned((token * WIDTH) + b), (_buffer_sizes.size0 - 0 - 4) / 4)];
+    metal::float2 found = metal::float2(_e8, _e14);
+    return found;
+}
 uint naga_div(uint lhs, uint rhs) {
     return lhs / metal::select(rhs, 1u, rhs == 0u);
 }
@@ -43,35 +57,31 @@ struct ropeInput {
 ) {
     uint head = naga_div(id.x, HEAD_PAIRS);
     uint pair = naga_mod(id.x, HEAD_PAIRS);
-    uint token = id.y;
+    uint token_1 = id.y;
     uint _e10 = p.position;
-    uint position = _e10 + token;
+    uint position = _e10 + token_1;
     if (head >= 8u) {
         return;
     }
-    uint first = false ? pair : (2u * pair);
-    uint a = ((((token * 8u) + head) * 2u) * HEAD_PAIRS) + first;
-    uint b = a + PAIR_STRIDE;
+    uint a_1 = ((head * 2u) * HEAD_PAIRS) + (false ? pair : (2u * pair));
+    uint b_1 = a_1 + PAIR_STRIDE;
     if (head >= 6u) {
         uint row = (((position * HEADS_KV) + head) - HEADS) - HEADS_KV;
-        uint v = ((((token * 8u) + head) * 2u) * HEAD_PAIRS) + (2u * pair);
-        float _e54 = qkv[metal::min(unsigned(v), (_buffer_sizes.size0 - 0 - 4) / 4)];
-        float _e59 = qkv[metal::min(unsigned(v + 1u), (_buffer_sizes.size0 - 0 - 4) / 4)];
-        values[metal::min(unsigned((row * HEAD_PAIRS) + pair), (_buffer_sizes.size3 - 0 - 4) / 4)] = as_type<uint>(half2(metal::float2(_e54, _e59)));
+        uint v = ((head * 2u) * HEAD_PAIRS) + (2u * pair);
+        metal::float2 _e48 = load(token_1, v, v + 1u, qkv, _buffer_sizes);
+        values[metal::min(unsigned((row * HEAD_PAIRS) + pair), (_buffer_sizes.size3 - 0 - 4) / 4)] = as_type<uint>(half2(_e48));
         return;
     }
     metal::float2 turn = turns[metal::min(unsigned((position * HEAD_PAIRS) + pair), (_buffer_sizes.size1 - 0 - 8) / 8)];
-    float _e70 = qkv[metal::min(unsigned(a), (_buffer_sizes.size0 - 0 - 4) / 4)];
-    float _e73 = qkv[metal::min(unsigned(b), (_buffer_sizes.size0 - 0 - 4) / 4)];
-    metal::float2 old = metal::float2(_e70, _e73);
-    metal::float2 turned = metal::float2((old.x * turn.x) - (old.y * turn.y), (old.x * turn.y) + (old.y * turn.x));
+    metal::float2 _e56 = load(token_1, a_1, b_1, qkv, _buffer_sizes);
+    metal::float2 turned = metal::float2((_e56.x * turn.x) - (_e56.y * turn.y), (_e56.x * turn.y) + (_e56.y * turn.x));
     if (head >= HEADS) {
         uint row_1 = ((position * HEADS_KV) + head) - HEADS;
         keys[metal::min(unsigned((row_1 * HEAD_PAIRS) + pair), (_buffer_sizes.size2 - 0 - 4) / 4)] = as_type<uint>(half2(turned));
         return;
     } else {
-        qkv[metal::min(unsigned(a), (_buffer_sizes.size0 - 0 - 4) / 4)] = turned.x;
-        qkv[metal::min(unsigned(b), (_buffer_sizes.size0 - 0 - 4) / 4)] = turned.y;
+        qkv[metal::min(unsigned((token_1 * WIDTH) + a_1), (_buffer_sizes.size0 - 0 - 4) / 4)] = turned.x;
+        qkv[metal::min(unsigned((token_1 * WIDTH) + b_1), (_buffer_sizes.size0 - 0 - 4) / 4)] = turned.y;
         return;
     }
 }
