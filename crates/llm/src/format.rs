@@ -149,7 +149,7 @@ impl Format {
         let [above, below] = [self.first, rest].map(Packing::source);
         let is_binding = |line: &&str| line.starts_with("@group");
         let mut bindings: Vec<&str> = above.lines().chain(below.lines()).collect();
-        bindings.retain(|line| is_binding(&line));
+        bindings.retain(is_binding);
         bindings.sort_unstable();
         bindings.dedup();
         let body = |source: &str, name: &str, quants: usize, scales: usize| {

@@ -87,7 +87,7 @@ impl Random {
             out.extend((0..ty.block_bytes()).map(|_| all.unwrap_or(self.next() as u8)));
             for half in at {
                 let value = HALVES[self.next() as usize % HALVES.len()];
-                let value = value | SIGN * (self.next() % 2) as u16;
+                let value = value ^ (SIGN * (self.next() % 2) as u16);
                 out[start + half..start + half + 2].copy_from_slice(&value.to_le_bytes());
             }
         }
