@@ -12,13 +12,16 @@ use std::collections::HashMap;
 use tidegate::{Device, Kernel};
 
 pub use self::shape::Target;
+#[cfg(test)]
+pub(crate) use self::source::embed as embed_source;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::source::sources;
 
 use self::shape::Matvec;
 use crate::config::Config;
 use crate::error::Error;
-use crate::weights::{Format, Matrix, Piece};
+use crate::format::Format;
+use crate::weights::{Matrix, Piece};
 
 /// What a matrix does in the model, and so what its product is fused with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -56,6 +56,7 @@ impl Model {
         let mut loader = Loader {
             stream: device.stream_with(Policy::Adaptive)?,
             file: &gguf,
+            biased: config.architecture.attention_bias(),
             done: 0,
             total: gguf.header().tensors().iter().map(|it| it.bytes).sum(),
             progress,
@@ -97,6 +98,8 @@ impl Model {
 struct Loader<'a> {
     stream: Stream,
     file: &'a GgufFile,
+    /// Whether queries, keys and values have biases.
+    biased: bool,
     done: u64,
     total: u64,
     progress: &'a mut dyn FnMut(u64, u64),
@@ -111,7 +114,7 @@ impl Loader<'_> {
                 Role::Qkv(false),
                 &[&name("attn_q"), &name("attn_k"), &name("attn_v")],
             )?,
-            bias: None,
+            bias: self.bias(layer)?,
             attention_output: self.matrix(Role::AttentionOutput, &[&name("attn_output")])?,
             feed_forward_norm: self.vector(&name("ffn_norm"))?,
             gate_up: self.matrix(Role::GateUp, &[&name("ffn_gate"), &name("ffn_up")])?,
@@ -133,11 +136,28 @@ impl Loader<'_> {
         })
     }
 
+    /// Biases of queries, keys and values as one vector, as their matrix is one.
+    fn bias(&mut self, layer: u32) -> Result<Option<Buffer<f32>>, Error> {
+        if !self.biased {
+            return Ok(None);
+        }
+        let mut values = Vec::new();
+        for part in ["attn_q", "attn_k", "attn_v"] {
+            values.extend(self.read(&format!("blk.{layer}.{part}.bias"))?);
+        }
+        Ok(Some(self.stream.upload_new(&values)?))
+    }
+
     fn vector(&mut self, name: &str) -> Result<Buffer<f32>, Error> {
+        let values = self.read(name)?;
+        Ok(self.stream.upload_new(&values)?)
+    }
+
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, Error> {
         let tensor = self.file.header().tensor(name)?;
         let values = self.file.read_tensor_f32(tensor)?;
         self.done += tensor.bytes;
         (self.progress)(self.done, self.total);
-        Ok(self.stream.upload_new(&values)?)
+        Ok(values)
     }
 }

@@ -6,10 +6,11 @@ use tidegate::{Buffer, Capabilities, Device, Kernel, Pending, Policy, Stream};
 
 use crate::config::{Architecture, Config};
 use crate::error::Error;
+use crate::format::Packing;
 use crate::kernels::{self, Target};
 use crate::network::{Layer, Network, Weights};
 use crate::session::Session;
-use crate::weights::{Format, Matrix};
+use crate::weights::Matrix;
 
 /// The shape of a known model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,6 +241,9 @@ impl Decoder {
         self.session.choose(self.done)
     }
 
+    /// Tuning.
+    pub fn profile(&mut self) -> Result<(), Error> { self.session.profile() }
+
     /// Starts to read the newest token.
     ///
     /// # Errors
@@ -318,7 +322,7 @@ impl Maker {
 
     fn matrix(&mut self, rows: u32, columns: u32, rows_each: u32) -> Result<Matrix, Error> {
         let device = self.stream.device();
-        let matrix = Matrix::empty(&device, Format::Q4, rows, columns, rows_each)?;
+        let matrix = Matrix::empty(&device, Packing::Q4.into(), rows, columns, rows_each)?;
         // Keeps activations near 1.
         let scale = (3.0 / columns as f32).sqrt();
         for piece in &matrix.pieces {

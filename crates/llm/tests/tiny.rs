@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 
 use common::on_device;
 use tidegate::{Device, Policy};
+use tidegate_llm::config::Architecture;
 use tidegate_llm::quant::TensorType;
 use tidegate_llm::sampler::SamplerOptions;
 use tidegate_llm::testing::{Reference, Target, TinyModel};
@@ -64,9 +65,7 @@ fn targets(device: &Device) -> [Target; 3] {
 
 #[track_caller]
 fn check(device: &Device, tiny: &TinyModel) {
-    for target in targets(device) {
-        check_for(device, target, tiny);
-    }
+    check_for(device, Target::of(device.capabilities()), tiny);
 }
 
 #[track_caller]
@@ -98,6 +97,67 @@ fn every_tensor_type_scores_as_the_reference() {
         ] {
             let tiny = TinyModel {
                 ty,
+                ..TinyModel::default()
+            };
+            check(device, &tiny);
+        }
+    });
+}
+
+/// Rows of whole super-blocks.
+fn wide(ty: TensorType) -> TinyModel {
+    TinyModel {
+        ty,
+        head_elements: 64,
+        feed_forward: 256,
+        ..TinyModel::default()
+    }
+}
+
+#[test]
+fn super_blocks_score_as_the_reference() {
+    on_device(|device| {
+        for ty in [TensorType::Q4K, TensorType::Q5K, TensorType::Q6K] {
+            check(device, &wide(ty));
+            // As files of mixed types have them.
+            let tiny = TinyModel {
+                better_ty: Some(TensorType::Q6K),
+                tied_embeddings: false,
+                ..wide(ty)
+            };
+            check(device, &tiny);
+        }
+    });
+}
+
+#[test]
+fn qwen2_scores_as_the_reference() {
+    on_device(|device| {
+        for ty in [
+            TensorType::F32,
+            TensorType::Q4_0,
+            TensorType::Q8_0,
+            TensorType::Q4K,
+            TensorType::Q6K,
+        ] {
+            for tied_embeddings in [true, false] {
+                let tiny = TinyModel {
+                    architecture: Architecture::Qwen2,
+                    tied_embeddings,
+                    ..wide(ty)
+                };
+                check(device, &tiny);
+            }
+        }
+        // Seven query heads to a key head, as in Qwen2.5-0.5B; and a head of 128.
+        for (heads, heads_kv, head_elements) in [(7, 1, 64), (14, 2, 64), (2, 1, 128), (2, 2, 48)] {
+            let tiny = TinyModel {
+                architecture: Architecture::Qwen2,
+                heads,
+                heads_kv,
+                head_elements,
+                layers: 1,
+                seed: 3,
                 ..TinyModel::default()
             };
             check(device, &tiny);
@@ -168,19 +228,30 @@ fn continue_all(
 }
 
 #[test]
-fn one_token_at_a_time_is_right_for_every_type_and_shape() {
+fn a_gpus_kernels_score_as_the_reference() {
     on_device(|device| {
-        let types = [
-            TensorType::F32,
-            TensorType::F16,
-            TensorType::Q4_0,
-            TensorType::Q8_0,
-        ];
+        let [_, subgroups, plain] = targets(device);
+        check_for(device, subgroups, &TinyModel::default());
+        check_for(device, plain, &TinyModel::default());
+        let tiny = TinyModel {
+            architecture: Architecture::Qwen2,
+            ..wide(TensorType::Q6K)
+        };
+        check_for(device, subgroups, &tiny);
+    });
+}
+
+#[test]
+fn one_token_at_a_time_is_right_for_every_shape() {
+    on_device(|device| {
         let shapes = [(4, 4, 16), (3, 1, 64), (2, 1, 128), (2, 2, 48), (1, 1, 256)];
         for (index, (heads, heads_kv, head_elements)) in shapes.into_iter().enumerate() {
             for target in targets(device) {
+                let architectures = [Architecture::Llama, Architecture::Qwen2];
                 let tiny = TinyModel {
-                    ty: types[index % types.len()],
+                    // One type: a software device takes long to compile a GPU's tiles.
+                    ty: TensorType::Q4_0,
+                    architecture: architectures[index % 2],
                     heads,
                     heads_kv,
                     head_elements,
@@ -190,8 +261,57 @@ fn one_token_at_a_time_is_right_for_every_type_and_shape() {
                     ..TinyModel::default()
                 };
                 // The past of the second one is looked at in several parts.
-                continue_all(device, target, &tiny, &[7, 500], 24);
+                continue_all(device, target, &tiny, &[7, 500], 16);
             }
+        }
+    });
+}
+
+/// SplitMix64 (Steele, Lea and Flood, 2014), one number of it.
+fn mix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// A failure names the shape, which is a function of the seed.
+#[test]
+fn one_token_at_a_time_is_right_for_random_shapes() {
+    on_device(|device| {
+        for seed in 0..6 {
+            let one_of = |salt: u64, of: &[u32]| of[mix(seed * 8 + salt) as usize % of.len()];
+            let heads_kv = one_of(1, &[1, 2, 3, 4]);
+            let head_elements = one_of(2, &[8, 16, 24, 32, 40, 64, 96, 128]);
+            let mut heads = heads_kv * one_of(3, &[1, 2, 3, 5, 7]);
+            // Rows are whole blocks.
+            while !(heads * head_elements).is_multiple_of(32) {
+                heads += heads_kv;
+            }
+            let tiny = TinyModel {
+                ty: TensorType::Q4_1,
+                heads,
+                heads_kv,
+                head_elements,
+                feed_forward: 32 * one_of(4, &[1, 2, 5, 9, 33, 40]),
+                layers: 1,
+                context_tokens: 600,
+                seed,
+                ..TinyModel::default()
+            };
+            for target in [Target::of(device.capabilities()), targets(device)[1]] {
+                continue_all(device, target, &tiny, &[one_of(5, &[1, 40, 258, 300])], 6);
+            }
+        }
+    });
+}
+
+#[test]
+fn one_token_at_a_time_is_right_for_every_type() {
+    on_device(|device| {
+        for ty in [TensorType::F16, TensorType::Q8_0, TensorType::Q5K] {
+            let target = Target::of(device.capabilities());
+            continue_all(device, target, &wide(ty), &[1, 20], 8);
         }
     });
 }

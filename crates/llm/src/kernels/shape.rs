@@ -84,9 +84,21 @@ impl Matvec {
             };
         }
         let tune = tune();
-        let index = match role { Role::Qkv(_) => 0, Role::AttentionOutput => 1, Role::GateUp => 2, Role::Down => 3, Role::Head => 4 };
-        if let (Some(rows), Some(teams), Some(lanes)) = (tune.get(index), tune.get(5), target.subgroup) {
-            return Self { workgroup: teams * lanes, lanes, rows: *rows };
+        let index = match role {
+            Role::Qkv(_) => 0,
+            Role::AttentionOutput => 1,
+            Role::GateUp => 2,
+            Role::Down => 3,
+            Role::Head => 4,
+        };
+        if let (Some(rows), Some(teams), Some(lanes)) =
+            (tune.get(index), tune.get(5), target.subgroup)
+        {
+            return Self {
+                workgroup: teams * lanes,
+                lanes,
+                rows: *rows,
+            };
         }
         let rows = match outputs {
             _ if outputs >= 4 * TEAMS_FULL => 4,
@@ -118,7 +130,9 @@ impl Matvec {
 }
 
 pub(super) fn tune() -> Vec<u32> {
-    std::env::var("TUNE").map(|it| it.split(',').filter_map(|it| it.parse().ok()).collect()).unwrap_or_default()
+    std::env::var("TUNE")
+        .map(|it| it.split(',').filter_map(|it| it.parse().ok()).collect())
+        .unwrap_or_default()
 }
 
 /// How attention is shared out: see `attention.wgsl`.

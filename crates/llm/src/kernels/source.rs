@@ -4,7 +4,7 @@ use super::assemble::Assembly;
 use super::shape::{Attention, Matvec, Target};
 use super::{Key, Role};
 use crate::config::{Config, RopeStyle};
-use crate::weights::Format;
+use crate::format::{Format, Packing};
 
 pub(super) const NORM: &str = include_str!("norm.wgsl");
 pub(super) const NLL: &str = include_str!("nll.wgsl");
@@ -15,24 +15,20 @@ const SPLIT_POSITIONS: u32 = 256;
 /// How many positions each part of attention has, if it is divided.
 pub(super) fn split(target: Target, config: &Config) -> Option<u32> {
     let divided = !target.software && config.head_elements.is_multiple_of(32);
-    divided.then_some(super::shape::tune().get(6).copied().unwrap_or(SPLIT_POSITIONS))
+    divided.then_some(
+        super::shape::tune()
+            .get(6)
+            .copied()
+            .unwrap_or(SPLIT_POSITIONS),
+    )
 }
 
-/// `decode`: a block of 32 weights in single precision.
-fn decode(format: Format) -> &'static str {
-    match format {
-        Format::Q4 => include_str!("weights_q4.wgsl"),
-        Format::Q8 => include_str!("weights_q8.wgsl"),
-        Format::F16 => include_str!("weights_f16.wgsl"),
-        Format::F32 => include_str!("weights_f32.wgsl"),
-    }
-}
-
-/// `load`, `unpack` and `affine`: the same in steps, as fast as they can be.
+/// `load`, `unpack` and `affine`: what `decode` does in steps, as fast as they can be.
 fn block(format: Format) -> &'static str {
-    match format {
-        Format::Q4 => include_str!("block_q4.wgsl"),
-        Format::Q8 | Format::F16 | Format::F32 => include_str!("block_any.wgsl"),
+    if format == Packing::Q4.into() {
+        include_str!("block_q4.wgsl")
+    } else {
+        include_str!("block_any.wgsl")
     }
 }
 
@@ -73,7 +69,7 @@ pub(super) fn matvec(
     ]);
     source
         .define_f32("EPSILON", config.norm_epsilon)
-        .add(decode(key.format))
+        .add(&key.format.source())
         .add(block(key.format))
         .add(include_str!("better.wgsl"))
         .add(include_str!("matvec.wgsl"))
@@ -101,18 +97,18 @@ pub(super) fn product(
             ("OUTPUTS", outputs),
             ("TOKENS", tokens),
         ];
-        let source = source.define(&constants).add(decode(format));
+        let source = source.define(&constants).add(&format.source());
         let source = source.add(include_str!("matmul.wgsl")).finish();
         return (source, "matmul", workgroup * outputs, tokens);
     }
     let outputs = 32 / role.rows_each();
-    let source = source.define(&[("OUTPUTS", outputs)]).add(decode(format));
+    let source = source.define(&[("OUTPUTS", outputs)]).add(&format.source());
     let source = source.add(include_str!("tile.wgsl")).finish();
     (source, "tile", outputs, 32)
 }
 
-pub(super) fn embed(format: Format) -> String {
-    let source = Assembly::new(&[]).add(decode(format));
+pub(crate) fn embed(format: Format) -> String {
+    let source = Assembly::new(&[]).add(&format.source());
     source.add(include_str!("embed.wgsl")).finish()
 }
 
@@ -159,7 +155,7 @@ pub(super) fn pick(target: Target, config: &Config, table: Option<Format>, pairs
         ("VOCABULARY", config.vocabulary),
     ]);
     let source = match table {
-        Some(format) => source.add(decode(format)),
+        Some(format) => source.add(&format.source()),
         None => source,
     };
     source
@@ -185,7 +181,8 @@ fn heads(source: Assembly, config: &Config) -> Assembly {
 /// The source of the kernels for a model's shape, by name: for golden files. Every role has its products with four-bit weights, the output projection with every format.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn sources(config: &Config, target: Target) -> Vec<(String, String)> {
-    let formats = [Format::Q4, Format::Q8, Format::F16, Format::F32];
+    let formats = Packing::ALL.map(Format::from);
+    let q4 = Format::from(Packing::Q4);
     let roles = [
         (
             Role::Qkv(false),
@@ -203,18 +200,23 @@ pub(crate) fn sources(config: &Config, target: Target) -> Vec<(String, String)> 
     let mut sources = vec![
         ("attention".to_owned(), attention(target, config, false)),
         ("attend".to_owned(), attention(target, config, true)),
-        ("pick".to_owned(), pick(target, config, Some(Format::Q4), 9)),
+        ("pick".to_owned(), pick(target, config, Some(q4), 9)),
         ("pick-only".to_owned(), pick(target, config, None, 9)),
     ];
     if !target.software {
         sources.push(("norm".to_owned(), NORM.to_owned()));
         sources.push(("rope".to_owned(), rope(config)));
         sources.push(("nll".to_owned(), NLL.to_owned()));
-        sources.extend(formats.map(|it| (format!("{it:?}-embed"), embed(it))));
+        sources.extend(Packing::ALL.map(|it| (format!("{it:?}-embed"), embed(it.into()))));
     }
-    for format in formats {
+    // Queries and keys in one packing, values in another.
+    let mixed = Format {
+        first: Packing::Q4K,
+        rest: Some((Packing::Q6K, 2048)),
+    };
+    for format in formats.into_iter().chain([mixed]) {
         for (role, rows) in roles {
-            if format != Format::Q4 && role != Role::Head {
+            if format != q4 && role != Role::Head {
                 continue;
             }
             let columns = match role {
@@ -230,7 +232,9 @@ pub(crate) fn sources(config: &Config, target: Target) -> Vec<(String, String)> 
                 rows,
             };
             let shape = Matvec::of(target, role, rows);
-            let name = format!("{format:?}-{role:?}").replace(['(', ')'], "-");
+            let rest = format.rest.map(|(rest, _)| format!("-{rest:?}"));
+            let name = format!("{:?}{}-{role:?}", format.first, rest.unwrap_or_default());
+            let name = name.replace(['(', ')'], "-");
             sources.push((name.clone(), matvec(target, config, &key, shape, 0)));
             sources.push((name, product(target, role, format).0));
         }

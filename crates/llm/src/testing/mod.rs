@@ -3,6 +3,7 @@
 mod golden;
 mod linear;
 mod model;
+pub(crate) mod random;
 mod reference;
 mod writer;
 
