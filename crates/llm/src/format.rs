@@ -68,7 +68,7 @@ impl Packing {
         }
     }
 
-    /// WGSL with the function `decode(block) -> array<vec4<f32>, 8>`, and the buffers that it reads as the bindings 0 and 1.
+    /// WGSL with the functions `decode(block) -> array<vec4<f32>, 8>` and `part(block, i) -> array<vec4<f32>, 2>`, and the buffers that they read as the bindings 0 and 1.
     fn source(self) -> &'static str {
         match self {
             Self::Q4 => include_str!("kernels/weights_q4.wgsl"),
@@ -140,7 +140,7 @@ impl Format {
         (above.0 + below.0, above.1 + below.1)
     }
 
-    /// WGSL with the function `decode(block) -> array<vec4<f32>, 8>`, and the buffers that it reads as the bindings 0 and, if there are scales, 1.
+    /// WGSL with the functions `decode(block) -> array<vec4<f32>, 8>` and `part(block, i) -> array<vec4<f32>, 2>`, and the buffers that they read as the bindings 0 and, if there are scales, 1.
     pub(crate) fn source(self) -> String {
         let Some((rest, from)) = self.rest else {
             return self.first.source().to_owned();
@@ -156,17 +156,19 @@ impl Format {
             let lines: Vec<&str> = source.lines().filter(|line| !is_binding(line)).collect();
             let renamed = lines
                 .join("\n")
-                .replace("fn decode(", &format!("fn {name}("));
+                .replace("fn decode(", &format!("fn decode_{name}("))
+                .replace("fn part(", &format!("fn part_{name}("));
             renamed
                 .replace("quants[", &format!("quants[{quants}u + "))
                 .replace("scales[", &format!("scales[{scales}u + "))
         };
         format!(
             "{}\n{}\n{}\nfn decode(block: u32) -> array<vec4<f32>, 8> {{\n    if block < {from}u {{\n        return decode_above(block);\n    }}\n    \
-             return decode_below(block - {from}u);\n}}\n",
+             return decode_below(block - {from}u);\n}}\n\nfn part(block: u32, i: u32) -> array<vec4<f32>, 2> {{\n    \
+             if block < {from}u {{\n        return part_above(block, i);\n    }}\n    return part_below(block - {from}u, i);\n}}\n",
             bindings.join("\n"),
-            body(above, "decode_above", 0, 0),
-            body(below, "decode_below", quants / 4, scales),
+            body(above, "above", 0, 0),
+            body(below, "below", quants / 4, scales),
         )
     }
 }

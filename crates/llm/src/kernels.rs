@@ -151,7 +151,7 @@ impl Kernels {
                 if matvecs.contains_key(&key) {
                     continue;
                 }
-                let shape = Matvec::of(target, role, piece.rows);
+                let shape = Matvec::of(target, role, piece.rows, matrix.blocks());
                 let groups = piece.rows.div_ceil(shape.teams() * shape.outputs(role));
                 let source = source::matvec(target, config, &key, shape, pairs);
                 let kernel = compile(&source, "matvec")?;

@@ -252,49 +252,6 @@ impl Session {
         Ok(())
     }
 
-    /// Microseconds of each kind of launch (tuning).
-    pub(crate) fn profile(&mut self) -> Result<(), Error> {
-        let network = Arc::clone(&self.network);
-        let n = network.layers.len() as f64;
-        for position in [100u32, 900] {
-            if position >= self.tokens.len() as u32 { continue; }
-            for kind in 0..8 {
-                self.set_progress(position)?;
-                let mut best = f64::MAX;
-                for _ in 0..12 {
-                    self.stream.synchronize()?;
-                    let start = std::time::Instant::now();
-                    for _ in 0..10 {
-                        let (stream, scratch) = (&mut self.stream, &self.scratch);
-                        let x = &scratch.x;
-                        for (layer, (keys, values)) in network.layers.iter().zip(&self.caches) {
-                            let bias = Maybe(layer.bias.as_ref().map(|it| it as _));
-                            let merged = network.kernels.merges();
-                            let shares = Maybe(merged.then_some(&scratch.shares as _));
-                            let progress = Maybe(merged.then_some(&self.progress as _));
-                            match kind {
-                                0 => fused(&network, stream, layer.qkv_role(), &layer.qkv, |it| (it, x, &scratch.qkv, &layer.attention_norm, &bias))?,
-                                1 => stream.launch(&network.kernels.attend, [network.config.heads, self.parts],
-                                    (&scratch.qkv, keys, values, &scratch.attention, &self.turns, &scratch.shares, &self.progress))?,
-                                2 => fused(&network, stream, Role::AttentionOutput, &layer.attention_output, |it| (it, &scratch.attention, x, &shares, &progress))?,
-                                3 => fused(&network, stream, Role::GateUp, &layer.gate_up, |it| (it, x, &scratch.activated, &layer.feed_forward_norm))?,
-                                4 => fused(&network, stream, Role::Down, &layer.down, |it| (it, &scratch.activated, x))?,
-                                5 => fused(&network, stream, Role::Head, network.head(), |it| (it, x, &scratch.logits, &network.output_norm, &scratch.best))?,
-                                6 => { let table = network.embedding.whole().unwrap(); stream.launch(&network.kernels.pick, 1, (table, &scratch.best, &self.tokens, &self.progress, x))? }
-                                _ => normalise(&network, stream, x, &layer.attention_norm, x, 1).or(Ok::<(), Error>(()))?,
-                            }
-                        }
-                    }
-                    self.stream.synchronize()?;
-                    best = best.min(start.elapsed().as_secs_f64() * 1e6 / 10.0 / n);
-                }
-                let name = ["qkv", "attend", "out", "gate_up", "down", "head", "pick", "norm-alias"][kind];
-                eprintln!("PROFILE at {position}: {name} {best:.2} us");
-            }
-        }
-        Ok(())
-    }
-
     /// Computes the logits of the token that went through the model last.
     pub(crate) fn project(&mut self) -> Result<(), Error> {
         let (network, scratch) = (&*self.network, &self.scratch);

@@ -241,9 +241,6 @@ impl Decoder {
         self.session.choose(self.done)
     }
 
-    /// Tuning.
-    pub fn profile(&mut self) -> Result<(), Error> { self.session.profile() }
-
     /// Starts to read the newest token.
     ///
     /// # Errors

@@ -77,9 +77,6 @@ pub(crate) fn run(options: &DecodeOptions, common: &Common) -> Result<(), Failur
     let bar = output::count_bar("Making weights", shape.config().layers.into());
     let model = Synthetic::new(&device, shape, &mut |done, _| bar.set_position(done))?;
     bar.finish_and_clear();
-    if std::env::var_os("TUNE_PROFILE").is_some() {
-        model.decoder(PolicyName::Adaptive.policy(), tokens)?.profile()?;
-    }
     let prefill_tokens_per_s = prefill(&model, options)?;
     let mut contenders = contenders(&device, &model, tokens)?;
     let bar = output::count_bar("Measuring", options.rounds.into());

@@ -40,7 +40,7 @@ impl Assembly {
 
     /// Adds source, in which
     /// - the lines between `//#if FLAG`, `//#else` and `//#endif` stay if the flag chooses them; conditions nest;
-    /// - the lines between `//#each i N` and `//#end`, N a number or a constant, are written N times, with `$i`, `$(2i)` and `$(2i+1)` replaced; they do not nest.
+    /// - the lines between `//#each i N` and `//#end`, N a number or a constant, are written N times, with `$i`, `$(2i)` and `$(2i+1)` replaced; they nest.
     pub(crate) fn add(mut self, source: &str) -> Self {
         let chosen = self.choose(source);
         let written = self.unroll(&chosen);
@@ -91,19 +91,26 @@ impl Assembly {
                 continue;
             };
             let (name, count) = each.split_once(' ').unwrap_or((each, "0"));
-            let repeated: Vec<&str> = lines
-                .by_ref()
-                .take_while(|it| it.trim() != "//#end")
-                .collect();
-            for i in 0..self.count(count) {
-                for line in &repeated {
-                    let line = line
-                        .replace(&format!("$(2{name})"), &(2 * i).to_string())
-                        .replace(&format!("$(2{name}+1)"), &(2 * i + 1).to_string())
-                        .replace(&format!("${name}"), &i.to_string());
-                    written.push_str(&line);
-                    written.push('\n');
+            let mut repeated = String::new();
+            let mut depth = 1;
+            for line in lines.by_ref() {
+                match line.trim() {
+                    "//#end" => depth -= 1,
+                    other if other.starts_with("//#each ") => depth += 1,
+                    _ => {}
                 }
+                if depth == 0 {
+                    break;
+                }
+                repeated.push_str(line);
+                repeated.push('\n');
+            }
+            for i in 0..self.count(count) {
+                let once = repeated
+                    .replace(&format!("$(2{name})"), &(2 * i).to_string())
+                    .replace(&format!("$(2{name}+1)"), &(2 * i + 1).to_string())
+                    .replace(&format!("${name}"), &i.to_string());
+                written.push_str(&self.unroll(&once));
             }
         }
         written
@@ -134,5 +141,8 @@ mod tests {
         let made = Assembly::new(&[]).define(&[("N", 2)]).add(source).finish();
         let expected = "const N = 2u;\nx_0 = 0u + y_0 * y_1;\nx_1 = 1u + y_2 * y_3;\nz\n";
         assert_eq!(made, expected);
+        let source = "//#each i 2\n//#each j 2\nx_$i_$j;\n//#end\ny_$i;\n//#end";
+        let made = Assembly::new(&[]).add(source).finish();
+        assert_eq!(made, "x_0_0;\nx_0_1;\ny_0;\nx_1_0;\nx_1_1;\ny_1;\n");
     }
 }

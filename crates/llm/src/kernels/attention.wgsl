@@ -9,6 +9,8 @@
 // (Dao et al., "Flash-Decoding", 2023.) The first head of those that share keys and values appends them; the others compute them, too, and read only what is older.
 // Otherwise there are several tokens, and `rope.wgsl` came before.
 //
+// ONE: SPLIT is WORKGROUP, so that there is one block, and what it needs of the cache is loaded before anything else.
+//
 // SUBGROUP: maxima and sums go through subgroups of LANES invocations, and FOLDS times two halves of a subgroup are added up to begin with. RESTS is what is left of PARTS then.
 //
 // Grid: HEADS by parts of the past (FUSED), or HEADS by tokens.
@@ -109,6 +111,18 @@ fn attention(
         return;
     }
     let end = min(position, start + SPLIT);
+    //#if ONE
+    let count = end - start;
+    let last = start + max(count, 1u) - 1u;
+    let mine = min(start + local, last);
+    //#each c CHUNKS
+    let key_$c = keys[key_at(mine, head_kv, $cu)];
+    //#end
+    //#each u STEPS
+    let at_$u = part + PARTS * $uu;
+    let value_$u = values[value_at(min(start + at_$u, last), head_kv, chunk)];
+    //#end
+    //#endif
     if local < CHUNKS {
         own_chunk(local, head, head_kv, position);
     }
@@ -145,12 +159,16 @@ fn attention(
     workgroupBarrier();
     let to = 2u * CHUNKS * (token * HEADS + head) + 2u * local;
     //#endif
+    //#if ONE
+    {
+    //#else
     for (var first = start; first < end; first += WORKGROUP) {
         let count = min(WORKGROUP, end - first);
         let mine = first + min(local, count - 1u);
         //#each c CHUNKS
         let key_$c = keys[key_at(mine, head_kv, $cu)];
         //#end
+    //#endif
         var score = 0.0;
         //#each c CHUNKS
         score += score_of(key_$c, $cu);
@@ -198,10 +216,13 @@ fn attention(
         }
         //#endif
         if part < PARTS {
+            //#if ONE
+            //#else
             //#each u STEPS
             let at_$u = part + PARTS * $uu;
             let value_$u = values[value_at(first + min(at_$u, count - 1u), head_kv, chunk)];
             //#end
+            //#endif
             //#each u STEPS
             let weight_$u = select(0.0, weights[min(at_$u, WORKGROUP - 1u)], at_$u < count);
             low += weight_$u * halves(value_$u.x, value_$u.y);
@@ -210,6 +231,7 @@ fn attention(
         }
         //#if SUBGROUP
         //#else
+        // The next block writes what this one reads.
         workgroupBarrier();
         //#endif
     }

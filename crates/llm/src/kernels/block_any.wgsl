@@ -1,23 +1,25 @@
-// A block of 32 weights as the matrix-vector product takes it, for formats that have nothing better than `decode`.
+// A quarter of a block of weights as the matrix-vector product takes it, for formats that have nothing better than `part`.
 //
-// A format that can do better has a file of its own with the same four names:
-// - `Block` is a block in registers, as it is stored;
+// A quarter `i` of a block of 32 is the elements 4 i to 4 i + 3 and 16 + 4 i to 16 + 4 i + 3: what a word of nibbles holds. Four lanes share a block, so that neighbours read what lies side
+// by side, of the weights and of the input. A format that can do better has a file of its own with the same four names:
+// - `Part` is a quarter in registers, as it is stored;
 // - `load` fills it and does nothing else, so that several loads are under way before the first is used;
-// - `unpack` gives 32 values in the order of the columns, with as little work as possible;
-// - `affine` gives the scale and the offset that make weights of them: weight = value * scale + offset. It is applied once a block, not once a weight.
+// - `unpack` gives its eight values, with as little work as possible;
+// - `affine` gives the scale and the offset that make weights of them: weight = value * scale + offset. It is applied once a quarter, not once a weight.
 
-struct Block {
-    at: u32,
+struct Part {
+    block: u32,
+    i: u32,
 }
 
-fn load(block: u32) -> Block {
-    return Block(block);
+fn load(block: u32, i: u32) -> Part {
+    return Part(block, i);
 }
 
-fn unpack(b: Block) -> array<vec4<f32>, 8> {
-    return decode(b.at);
+fn unpack(p: Part) -> array<vec4<f32>, 2> {
+    return part(p.block, p.i);
 }
 
-fn affine(b: Block) -> vec2<f32> {
+fn affine(p: Part) -> vec2<f32> {
     return vec2<f32>(1.0, 0.0);
 }

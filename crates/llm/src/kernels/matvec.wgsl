@@ -8,8 +8,9 @@
 // ADD: the output is added to what is there, which makes it a residual connection.
 // BEST: each workgroup also writes the largest of its outputs, with its row: the first stage of the argmax.
 //
-// A team of LANES invocations shares ROWS rows of W, each lane taking every LANES-th block of 32 columns. How a team adds up: SUBGROUP, it is a subgroup; SHARED, through
-// workgroup memory; neither, it is one invocation, as a software device wants it, where a barrier is dear and rows that share loads are cheap. OUTPUTS is ROWS, or half of it if GATED.
+// A team of LANES invocations shares ROWS rows of W, each lane taking every LANES-th quarter of a block of 32 columns (see `block_any.wgsl`), UNROLL of them before it uses the first, so that the
+// loads of all are under way together. How a team adds up: SUBGROUP, it is a subgroup, or with WIDE all of those of a workgroup; SHARED, through workgroup memory; neither, it is one invocation, as a software device wants it, where a
+// barrier is dear and rows that share loads are cheap. OUTPUTS is ROWS, or half of it if GATED.
 //
 // What is bound of W are PIECE_ROWS outputs, from output PIECE_FIRST on; BLOCKS blocks make a row. All of these are constants: a device reads arguments anew after each barrier.
 //
@@ -36,6 +37,9 @@ var<workgroup> found: array<vec2<u32>, TEAMS>;
 //#if SHARED
 var<workgroup> partial: array<f32, WORKGROUP * (ROWS + 1u)>;
 //#endif
+//#if WIDE
+var<workgroup> partial: array<f32, SUBGROUPS * (ROWS + 1u)>;
+//#endif
 
 // Row of W that goes into output `first + r`, or, of a gated pair, `first + r / 2`.
 fn weight_row(first: u32, r: u32) -> u32 {
@@ -46,45 +50,48 @@ fn weight_row(first: u32, r: u32) -> u32 {
     //#endif
 }
 
-// 32 elements of x, before the norm.
-fn input(block: u32, parts: u32) -> array<vec4<f32>, 8> {
-    var v: array<vec4<f32>, 8>;
-    //#each i 8
-    v[$i] = x[8u * block + $iu];
-    //#end
+// The eight elements of x that a quarter of a block is multiplied with, before the norm.
+fn input(block: u32, i: u32, parts: u32) -> array<vec4<f32>, 2> {
+    var v = array<vec4<f32>, 2>(x[8u * block + i], x[8u * block + 4u + i]);
     //#if MERGE
-    if parts > 1u {
-        let head = 32u * block / HEAD;
-        var highest = shares[head].x;
-        for (var i = 1u; i < parts; i++) {
-            highest = max(highest, shares[i * HEADS + head].x);
-        }
-        var share = shares[head].y * exp(shares[head].x - highest);
-        var total = share;
-        //#each i 8
-        v[$i] *= share;
+    if parts == 1u {
+        return v;
+    }
+    // Four parts at a time, so that their loads are under way together; a part beyond the last is the last again, and weighs nothing.
+    let head = 32u * block / HEAD;
+    var highest = -3.0e38;
+    var total = 0.0;
+    v = array<vec4<f32>, 2>();
+    for (var start = 0u; start < parts; start += 4u) {
+        //#each p 4
+        let part_$p = min(start + $pu, parts - 1u);
+        let share_$p = shares[part_$p * HEADS + head];
+        let front_$p = x[8u * (part_$p * BLOCKS + block) + i];
+        let back_$p = x[8u * (part_$p * BLOCKS + block) + 4u + i];
         //#end
-        for (var i = 1u; i < parts; i++) {
-            share = shares[i * HEADS + head].y * exp(shares[i * HEADS + head].x - highest);
-            total += share;
-            let start = 8u * (i * BLOCKS + block);
-            //#each i 8
-            v[$i] += x[start + $iu] * share;
-            //#end
-        }
-        //#each i 8
-        v[$i] /= total;
+        let before = highest;
+        //#each p 4
+        highest = max(highest, share_$p.x);
+        //#end
+        let scale = exp(before - highest);
+        total *= scale;
+        v[0] *= scale;
+        v[1] *= scale;
+        //#each p 4
+        let own_$p = select(0.0, share_$p.y * exp(share_$p.x - highest), start + $pu < parts);
+        total += own_$p;
+        v[0] += front_$p * own_$p;
+        v[1] += back_$p * own_$p;
         //#end
     }
+    v[0] /= total;
+    v[1] /= total;
     //#endif
     return v;
 }
 
-fn product(w: array<vec4<f32>, 8>, v: array<vec4<f32>, 8>) -> f32 {
-    var sum = w[0] * v[0];
-    //#each i 7
-    sum += w[$i + 1] * v[$i + 1];
-    //#end
+fn product(w: array<vec4<f32>, 2>, v: array<vec4<f32>, 2>) -> f32 {
+    let sum = w[0] * v[0] + w[1] * v[1];
     return (sum.x + sum.y) + (sum.z + sum.w);
 }
 
@@ -92,13 +99,15 @@ fn product(w: array<vec4<f32>, 8>, v: array<vec4<f32>, 8>) -> f32 {
 fn matvec(
     @builtin(workgroup_id) group: vec3<u32>,
     //#if SUBGROUP
-    @builtin(subgroup_invocation_id) lane: u32,
-    @builtin(subgroup_id) team: u32,
+    @builtin(subgroup_invocation_id) subgroup_lane: u32,
+    @builtin(subgroup_id) subgroup: u32,
     //#else
     @builtin(local_invocation_index) local: u32,
     //#endif
 ) {
     //#if SUBGROUP
+    let lane = subgroup * SUBGROUP % LANES + subgroup_lane;
+    let team = subgroup * SUBGROUP / LANES;
     //#else
     let lane = local % LANES;
     let team = local / LANES;
@@ -123,25 +132,54 @@ fn matvec(
     var sum_$r = 0.0;
     //#end
     var squares = 0.0;
-    for (var block = lane; block < BLOCKS; block += LANES) {
+    //#if LANED
+    for (var start = lane; start < 4u * BLOCKS; start += UNROLL * LANES) {
+        //#each u UNROLL
+        let at_$u = min(start + $uu * LANES, 4u * BLOCKS - 1u);
+        let block_$u = at_$u / 4u;
+        let i_$u = at_$u % 4u;
+        //#end
+    //#else
+    for (var block = 0u; block < BLOCKS; block++) {
+        //#each u UNROLL
+        let block_$u = block;
+        let i_$u = $uu;
+        //#end
+    //#endif
+        //#each u UNROLL
         //#each r ROWS
-        let block_$r = load(weight_row(first, $ru) * BLOCKS + block);
+        let part_$u_$r = load(weight_row(first, $ru) * BLOCKS + block_$u, i_$u);
+        //#end
+        //#end
+        //#each u UNROLL
+        var v_$u = input(block_$u, i_$u, parts);
         //#end
         //#if NORM
-        var v = input(block, parts);
-        let square = product(v, v);
-        squares += square;
-        //#each i 8
-        v[$i] *= norm[8u * block + $iu];
+        //#each u UNROLL
+        let norm_$u = array<vec4<f32>, 2>(norm[8u * block_$u + i_$u], norm[8u * block_$u + 4u + i_$u]);
         //#end
-        //#else
-        let v = input(block, parts);
         //#endif
-        let whole = ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]));
-        let total = (whole.x + whole.y) + (whole.z + whole.w);
+        //#if RAGGED
+        //#each u UNROLL
+        let inside_$u = select(0.0, 1.0, start + $uu * LANES < 4u * BLOCKS);
+        v_$u[0] *= inside_$u;
+        v_$u[1] *= inside_$u;
+        //#end
+        //#endif
+        //#if NORM
+        //#each u UNROLL
+        squares += product(v_$u, v_$u);
+        v_$u[0] *= norm_$u[0];
+        v_$u[1] *= norm_$u[1];
+        //#end
+        //#endif
+        //#each u UNROLL
+        let whole_$u = v_$u[0] + v_$u[1];
+        let total_$u = (whole_$u.x + whole_$u.y) + (whole_$u.z + whole_$u.w);
         //#each r ROWS
-        let affine_$r = affine(block_$r);
-        sum_$r += affine_$r.x * product(unpack(block_$r), v) + affine_$r.y * total;
+        let affine_$u_$r = affine(part_$u_$r);
+        sum_$r += affine_$u_$r.x * product(unpack(part_$u_$r), v_$u) + affine_$u_$r.y * total_$u;
+        //#end
         //#end
     }
     //#if SUBGROUP
@@ -151,6 +189,25 @@ fn matvec(
     //#if NORM
     squares = subgroupAdd(squares);
     //#endif
+    //#endif
+    //#if WIDE
+    if subgroup_lane == 0u {
+        //#each r ROWS
+        partial[subgroup * (ROWS + 1u) + $ru] = sum_$r;
+        //#end
+        partial[subgroup * (ROWS + 1u) + ROWS] = squares;
+    }
+    workgroupBarrier();
+    //#each r ROWS
+    sum_$r = 0.0;
+    //#end
+    squares = 0.0;
+    //#each s SUBGROUPS
+    //#each r ROWS
+    sum_$r += partial[$su * (ROWS + 1u) + $ru];
+    //#end
+    squares += partial[$su * (ROWS + 1u) + ROWS];
+    //#end
     //#endif
     //#if SHARED
     //#each r ROWS

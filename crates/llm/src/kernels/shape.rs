@@ -67,14 +67,17 @@ pub(super) struct Matvec {
     pub(super) rows: u32,
 }
 
-/// Teams from which on a GPU is full, so that each had better take more rows: an H100 has 132 multiprocessors, each of which runs some tens of teams at once.
-const TEAMS_FULL: u32 = 2048;
+/// Outputs from which on a GPU is so full that each team had better take more rows, and that teams had better share a workgroup: an H100 has 132 multiprocessors, each of which runs some tens of
+/// subgroups at once.
+const OUTPUTS_FULL: u32 = 4096;
 
 impl Matvec {
     /// A software device spends a microsecond on each workgroup, and dearly on barriers and loads, and has no parallelism to fill: each invocation takes whole rows, and eight of
-    /// them, so that what it loads of the input is used eight times (on two cores of a shared machine 8 and 16 rows decoded at 9 to 10 tokens/s, 4 rows at 6 to 8). A GPU shares
-    /// rows among lanes, and fills its multiprocessors before it gives a team more rows.
-    pub(super) fn of(target: Target, role: Role, outputs: u32) -> Self {
+    /// them, so that what it loads of the input is used eight times (on two cores of a shared machine 8 and 16 rows decoded at 9 to 10 tokens/s, 4 rows at 6 to 8).
+    ///
+    /// A GPU wants every load under way at once: a subgroup for a row, several where a row is long, and more rows only when it is full. On an H100 in Qwen2.5-0.5B's shape, two rows of 4864 columns
+    /// instead of one took 25 us instead of 12.6; in SmolLM2-135M's, one subgroup a workgroup instead of four took 3.7 us instead of 4.1 and 4.8 instead of 5.7 (down, gate and up).
+    pub(super) fn of(target: Target, role: Role, outputs: u32, blocks: u32) -> Self {
         let each = role.rows_each();
         if target.software {
             return Self {
@@ -83,39 +86,40 @@ impl Matvec {
                 rows: 8,
             };
         }
-        let tune = tune();
-        let index = match role {
-            Role::Qkv(_) => 0,
-            Role::AttentionOutput => 1,
-            Role::GateUp => 2,
-            Role::Down => 3,
-            Role::Head => 4,
-        };
-        if let (Some(rows), Some(teams), Some(lanes)) =
-            (tune.get(index), tune.get(5), target.subgroup)
-        {
+        let Some(subgroup) = target.subgroup else {
             return Self {
-                workgroup: teams * lanes,
-                lanes,
-                rows: *rows,
-            };
-        }
-        let rows = match outputs {
-            _ if outputs >= 4 * TEAMS_FULL => 4,
-            _ if outputs >= 2 * TEAMS_FULL => 2.max(each),
-            _ => each,
-        };
-        match target.subgroup {
-            Some(lanes) => Self {
-                workgroup: (4 * lanes).min(target.invocations_max),
-                lanes,
-                rows,
-            },
-            None => Self {
                 workgroup: 64,
                 lanes: 8,
                 rows: each,
-            },
+            };
+        };
+        let rows = match outputs {
+            _ if outputs >= 2 * OUTPUTS_FULL => 4,
+            _ if outputs >= OUTPUTS_FULL => 2.max(each),
+            _ => each,
+        };
+        let teams_full = outputs / (rows / each) >= OUTPUTS_FULL;
+        let steps = (4 * blocks).div_ceil(subgroup);
+        let invocations_max = target.invocations_max;
+        match steps {
+            // So many that each lane would go round its loop more than twice.
+            _ if steps >= 8 && !teams_full => {
+                let lanes = (subgroup * (steps / 4).min(4)).min(invocations_max);
+                let lanes = 1 << lanes.ilog2();
+                Self {
+                    workgroup: lanes,
+                    lanes,
+                    rows,
+                }
+            }
+            _ => {
+                let teams = if teams_full { 4 } else { 1 };
+                Self {
+                    workgroup: (teams * subgroup).min(invocations_max),
+                    lanes: subgroup,
+                    rows,
+                }
+            }
         }
     }
 
@@ -123,16 +127,19 @@ impl Matvec {
         self.workgroup / self.lanes
     }
 
+    /// Quarters of blocks that a lane loads before it uses the first: of one block where it is alone, up to four otherwise, and about as many each time.
+    pub(super) fn unroll(self, blocks: u32) -> u32 {
+        if self.lanes == 1 {
+            return 4;
+        }
+        let steps = (4 * blocks).div_ceil(self.lanes);
+        steps.div_ceil(steps.div_ceil(4))
+    }
+
     /// Outputs that a team computes.
     pub(super) fn outputs(self, role: Role) -> u32 {
         self.rows / role.rows_each()
     }
-}
-
-pub(super) fn tune() -> Vec<u32> {
-    std::env::var("TUNE")
-        .map(|it| it.split(',').filter_map(|it| it.parse().ok()).collect())
-        .unwrap_or_default()
 }
 
 /// How attention is shared out: see `attention.wgsl`.

@@ -9,21 +9,14 @@ use crate::format::{Format, Packing};
 pub(super) const NORM: &str = include_str!("norm.wgsl");
 pub(super) const NLL: &str = include_str!("nll.wgsl");
 
-/// Positions of the past that one workgroup looks at, where a head's blocks of 32 elements let the next product weigh several workgroups' results. A software device gains nothing by it.
-const SPLIT_POSITIONS: u32 = 256;
-
-/// How many positions each part of attention has, if it is divided.
+/// How many positions of the past each part of attention has, if it is divided: as many as a workgroup has invocations, where a head's blocks of 32 elements let the next product weigh
+/// several workgroups' results. A software device gains nothing by it.
 pub(super) fn split(target: Target, config: &Config) -> Option<u32> {
     let divided = !target.software && config.head_elements.is_multiple_of(32);
-    divided.then_some(
-        super::shape::tune()
-            .get(6)
-            .copied()
-            .unwrap_or(SPLIT_POSITIONS),
-    )
+    divided.then(|| Attention::of(target, config.head_elements).workgroup)
 }
 
-/// `load`, `unpack` and `affine`: what `decode` does in steps, as fast as they can be.
+/// `load`, `unpack` and `affine`: what `part` does in steps, as fast as they can be.
 fn block(format: Format) -> &'static str {
     if format == Packing::Q4.into() {
         include_str!("block_q4.wgsl")
@@ -43,9 +36,17 @@ pub(super) fn matvec(
     let role = key.role;
     let split = split(target, config).filter(|_| role == Role::AttentionOutput);
     let subgroup = target.subgroup.is_some();
+    let lanes = target.subgroup.unwrap_or(1);
+    let unroll = shape.unroll(key.blocks);
     let flags = [
         ("SUBGROUP", subgroup),
         ("SHARED", !subgroup && shape.lanes > 1),
+        ("WIDE", subgroup && shape.lanes > lanes),
+        ("LANED", shape.lanes > 1),
+        (
+            "RAGGED",
+            shape.lanes > 1 && !(4 * key.blocks).is_multiple_of(shape.lanes * unroll),
+        ),
         ("NORM", role.norms()),
         ("MERGE", split.is_some()),
         ("GATED", role == Role::GateUp),
@@ -56,10 +57,13 @@ pub(super) fn matvec(
     let source = Assembly::new(&flags).define(&[
         ("WORKGROUP", shape.workgroup),
         ("LANES", shape.lanes),
+        ("SUBGROUP", lanes),
+        ("SUBGROUPS", shape.workgroup / lanes),
         ("TEAMS", shape.teams()),
         ("ROWS", shape.rows),
         ("OUTPUTS", shape.outputs(role)),
         ("BLOCKS", key.blocks),
+        ("UNROLL", unroll),
         ("PIECE_FIRST", key.first),
         ("PIECE_ROWS", key.rows),
         ("PIECE_GROUP", pairs),
@@ -124,7 +128,13 @@ pub(super) fn attention(target: Target, config: &Config, fused: bool) -> String 
     let shape = Attention::of(target, config.head_elements);
     let subgroup = target.subgroup.is_some();
     let lanes = target.subgroup.unwrap_or(1);
-    let source = Assembly::new(&[("FUSED", fused), ("SUBGROUP", subgroup)]).define(&[
+    let split = split(target, config).filter(|_| fused);
+    let flags = [
+        ("FUSED", fused),
+        ("ONE", split.is_some()),
+        ("SUBGROUP", subgroup),
+    ];
+    let source = Assembly::new(&flags).define(&[
         ("WORKGROUP", shape.workgroup),
         ("LANES", lanes),
         ("SUBGROUPS", shape.workgroup / lanes),
@@ -133,7 +143,7 @@ pub(super) fn attention(target: Target, config: &Config, fused: bool) -> String 
         ("RESTS", shape.parts >> shape.folds),
         ("STEPS", shape.workgroup.div_ceil(shape.parts)),
         // Where attention is not divided one part has every position that there can be.
-        ("SPLIT", split(target, config).unwrap_or(1 << 30)),
+        ("SPLIT", split.unwrap_or(1 << 30)),
     ]);
     heads(source, config)
         .define_f32("SCALE", 1.0 / (config.head_elements as f32).sqrt())
@@ -231,7 +241,7 @@ pub(crate) fn sources(config: &Config, target: Target) -> Vec<(String, String)> 
                 first: 0,
                 rows,
             };
-            let shape = Matvec::of(target, role, rows);
+            let shape = Matvec::of(target, role, rows, key.blocks);
             let rest = format.rest.map(|(rest, _)| format!("-{rest:?}"));
             let name = format!("{:?}{}-{role:?}", format.first, rest.unwrap_or_default());
             let name = name.replace(['(', ')'], "-");

@@ -21,3 +21,17 @@ fn decode(block: u32) -> array<vec4<f32>, 8> {
     }
     return w;
 }
+
+// Elements 4 i to 4 i + 3, and the same 16 further on.
+fn part(block: u32, i: u32) -> array<vec4<f32>, 2> {
+    let first = block / 8u * 5u;
+    let b = block % 8u;
+    let low = (scales[first + 2u + b / 4u] >> (b % 4u * 8u)) & 0xffu;
+    let both = low | (((scales[first + 4u] >> (b * 4u)) & 0xfu) << 8u);
+    let scale = bitcast<f32>(scales[first]) * f32(both & 63u);
+    let minimum = bitcast<f32>(scales[first + 1u]) * f32(both >> 6u);
+    let q = quants[block][i];
+    let front = vec4<f32>(unpack4xU8(q & 0x0f0f0f0fu)) * scale - minimum;
+    let back = vec4<f32>(unpack4xU8((q >> 4u) & 0x0f0f0f0fu)) * scale - minimum;
+    return array<vec4<f32>, 2>(front, back);
+}

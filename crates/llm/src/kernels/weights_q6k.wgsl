@@ -20,3 +20,17 @@ fn decode(block: u32) -> array<vec4<f32>, 8> {
     }
     return w;
 }
+
+// Elements 4 i to 4 i + 3, and the same 16 further on.
+fn part(block: u32, i: u32) -> array<vec4<f32>, 2> {
+    let first = block / 8u * 21u;
+    let b = block % 8u;
+    let both = vec4<f32>(unpack4xI8(scales[first + 1u + b / 2u] >> (b % 2u * 16u))).xy;
+    let scale = both * bitcast<f32>(scales[first]);
+    let upper = vec2<u32>(scales[first + 5u + 2u * b], scales[first + 6u + 2u * b]);
+    let q = quants[block][i];
+    let bits = ((upper >> vec2<u32>(2u * i)) & vec2<u32>(0x03030303u)) << vec2<u32>(4u);
+    let front = (vec4<f32>(unpack4xU8((q & 0x0f0f0f0fu) | bits.x)) - 32.0) * scale.x;
+    let back = (vec4<f32>(unpack4xU8(((q >> 4u) & 0x0f0f0f0fu) | bits.y)) - 32.0) * scale.y;
+    return array<vec4<f32>, 2>(front, back);
+}
