@@ -8,9 +8,11 @@ mod shape;
 mod source;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use tidegate::{Device, Kernel};
 
+#[allow(unreachable_pub, reason = "only the feature `testing` exports it")]
 pub use self::shape::Target;
 #[cfg(test)]
 pub(crate) use self::source::embed as embed_source;
@@ -136,26 +138,26 @@ impl Kernels {
         let mut pairs = 0;
         for (role, matrix) in matrices {
             let (role, format) = (*role, matrix.format);
-            if !products.contains_key(&(role, format)) {
+            if let Entry::Vacant(product) = products.entry((role, format)) {
                 let (source, name, outputs, tokens) = source::product(target, role, format);
-                let kernel = compile(&source, name)?;
-                let made = Product {
-                    kernel,
+                product.insert(Product {
+                    kernel: compile(&source, name)?,
                     outputs,
                     tokens,
-                };
-                products.insert((role, format), made);
+                });
             }
             for piece in &matrix.pieces {
                 let key = Key::new(role, matrix, piece);
-                if matvecs.contains_key(&key) {
+                let Entry::Vacant(made) = matvecs.entry(key) else {
                     continue;
-                }
+                };
                 let shape = Matvec::of(target, role, piece.rows, matrix.blocks());
                 let groups = piece.rows.div_ceil(shape.teams() * shape.outputs(role));
                 let source = source::matvec(target, config, &key, shape, pairs);
-                let kernel = compile(&source, "matvec")?;
-                matvecs.insert(key, Fused { kernel, groups });
+                made.insert(Fused {
+                    kernel: compile(&source, "matvec")?,
+                    groups,
+                });
                 if role == Role::Head {
                     pairs += groups;
                 }

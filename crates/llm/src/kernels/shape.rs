@@ -6,6 +6,7 @@ use super::Role;
 
 /// What kernels have to know of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(unreachable_pub, reason = "only the feature `testing` exports it")]
 pub struct Target {
     /// Whether it runs on the CPU.
     pub software: bool,
@@ -15,6 +16,7 @@ pub struct Target {
     pub invocations_max: u32,
 }
 
+#[allow(unreachable_pub, reason = "only the feature `testing` exports it")]
 impl Target {
     /// That of a device.
     pub fn of(device: &Capabilities) -> Self {
@@ -50,7 +52,7 @@ impl Target {
 }
 
 fn subgroup(device: &Capabilities) -> Option<u32> {
-    let has = |name: &str| device.features.iter().any(|it| *it == name);
+    let has = |name: &'static str| device.features.contains(&name);
     let used = ["subgroup_basic", "subgroup_arithmetic", "subgroup_shuffle"];
     let size = device.subgroup_size;
     let usable = size.is_power_of_two() && (8..=64).contains(&size);
