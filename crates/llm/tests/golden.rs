@@ -1,7 +1,7 @@
 //! What each kernel of the decoder is written as: SPIR-V and MSL, for a tiny model's shape on a GPU and on a software device.
 //!
-//! Matrix products are there with every format, ending and number of tokens, in full: together they take 2 MB of the working tree and, so alike they are, a small
-//! part of that in a clone. The kernels besides them are the same on a software device.
+//! Every role has its products with four-bit weights, the output projection with every packing, in full: together they take 3 MB of the working tree and, so alike they are, a small
+//! part of that in a clone.
 //!
 //! `UPDATE_GOLDEN=1 cargo test -p tidegate-llm --test golden` writes the files anew.
 
