@@ -5,7 +5,8 @@
 // - `Part` is a quarter in registers, as it is stored;
 // - `load` fills it and does nothing else, so that several loads are under way before the first is used;
 // - `unpack` gives its eight values, with as little work as possible;
-// - `affine` gives the scale and the offset that make weights of them: weight = value * scale + offset. It is applied once a quarter, not once a weight.
+// - `affine` gives the scale and the offset that make weights of them: weight = value * scale + offset. It is applied once a quarter, not once a weight, and is the
+//   same for all quarters of a block.
 
 struct Part {
     block: u32,

@@ -176,11 +176,25 @@ fn matvec(
         //#each u UNROLL
         let whole_$u = v_$u[0] + v_$u[1];
         let total_$u = (whole_$u.x + whole_$u.y) + (whole_$u.z + whole_$u.w);
+        //#end
+        //#if LANED
+        //#each u UNROLL
         //#each r ROWS
         let affine_$u_$r = affine(part_$u_$r);
         sum_$r += affine_$u_$r.x * product(unpack(part_$u_$r), v_$u) + affine_$u_$r.y * total_$u;
         //#end
         //#end
+        //#else
+        let total = (total_0 + total_1) + (total_2 + total_3);
+        //#each r ROWS
+        let affine_$r = affine(part_0_$r);
+        var of_row_$r = product(unpack(part_0_$r), v_0);
+        of_row_$r += product(unpack(part_1_$r), v_1);
+        of_row_$r += product(unpack(part_2_$r), v_2);
+        of_row_$r += product(unpack(part_3_$r), v_3);
+        sum_$r += affine_$r.x * of_row_$r + affine_$r.y * total;
+        //#end
+        //#endif
     }
     //#if SUBGROUP
     //#each r ROWS

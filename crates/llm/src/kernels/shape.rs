@@ -46,6 +46,7 @@ impl Target {
     pub(crate) fn wide_workgroup(self) -> u32 {
         match self.subgroup {
             Some(lanes) => (8 * lanes).min(self.invocations_max),
+            None if self.software => 32,
             None => 64,
         }
     }

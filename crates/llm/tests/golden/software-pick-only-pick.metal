@@ -13,10 +13,10 @@ struct _mslBufferSizes {
 typedef metal::uint2 type_3[1];
 typedef uint type_4[1];
 struct type_5 {
-    metal::uint2 inner[64];
+    metal::uint2 inner[32];
 };
-constant uint WORKGROUP = 64u;
-constant uint FOUND = 64u;
+constant uint WORKGROUP = 32u;
+constant uint FOUND = 32u;
 constant uint COUNT = 9u;
 constant uint BLOCKS = 2u;
 constant uint VOCABULARY = 259u;
@@ -47,7 +47,7 @@ metal::uint2 better(
 
 struct pickInput {
 };
-[[max_total_threads_per_threadgroup(64)]] kernel void pick(
+[[max_total_threads_per_threadgroup(32)]] kernel void pick(
   uint local [[thread_index_in_threadgroup]]
 , device type_3 const& best [[buffer(0)]]
 , device type_4& tokens [[buffer(1)]]
@@ -72,7 +72,7 @@ struct pickInput {
         loop_bound -= uint2(loop_bound.y == 0u, 1u);
         if (!loop_init) {
             uint _e52 = i;
-            i = _e52 + 256u;
+            i = _e52 + 128u;
         }
         loop_init = false;
         uint _e9 = i;
@@ -84,11 +84,11 @@ struct pickInput {
             uint _e13 = i;
             metal::uint2 pair_0_ = best[metal::min(unsigned(metal::min(_e13 + 0u, 8u)), (_buffer_sizes.size0 - 0 - 8) / 8)];
             uint _e21 = i;
-            metal::uint2 pair_1_ = best[metal::min(unsigned(metal::min(_e21 + 64u, 8u)), (_buffer_sizes.size0 - 0 - 8) / 8)];
+            metal::uint2 pair_1_ = best[metal::min(unsigned(metal::min(_e21 + 32u, 8u)), (_buffer_sizes.size0 - 0 - 8) / 8)];
             uint _e29 = i;
-            metal::uint2 pair_2_ = best[metal::min(unsigned(metal::min(_e29 + 128u, 8u)), (_buffer_sizes.size0 - 0 - 8) / 8)];
+            metal::uint2 pair_2_ = best[metal::min(unsigned(metal::min(_e29 + 64u, 8u)), (_buffer_sizes.size0 - 0 - 8) / 8)];
             uint _e37 = i;
-            metal::uint2 pair_3_ = best[metal::min(unsigned(metal::min(_e37 + 192u, 8u)), (_buffer_sizes.size0 - 0 - 8) / 8)];
+            metal::uint2 pair_3_ = best[metal::min(unsigned(metal::min(_e37 + 96u, 8u)), (_buffer_sizes.size0 - 0 - 8) / 8)];
             metal::uint2 _e44 = mine;
             metal::uint2 _e45 = better(_e44, pair_0_);
             mine = _e45;
@@ -104,7 +104,7 @@ struct pickInput {
         }
     }
     metal::uint2 _e57 = mine;
-    found.inner[metal::min(unsigned(local), 63u)] = _e57;
+    found.inner[metal::min(unsigned(local), 31u)] = _e57;
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     metal::uint2 _e60 = found.inner[0];
     mine = _e60;
@@ -126,7 +126,7 @@ struct pickInput {
         {
             metal::uint2 _e66 = mine;
             uint _e68 = i_1;
-            metal::uint2 _e70 = found.inner[metal::min(unsigned(_e68), 63u)];
+            metal::uint2 _e70 = found.inner[metal::min(unsigned(_e68), 31u)];
             metal::uint2 _e71 = better(_e66, _e70);
             mine = _e71;
         }
