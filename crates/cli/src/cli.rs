@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use tidegate::{Backend, Policy, QueueFamily};
 use tidegate_llm::sampler::{Sampler, SamplerOptions};
+use tidegate_llm::synthetic::Shape;
 
 /// CUDA's way of working on the GPUs that have no CUDA: devices, text from a language model, benchmarks
 #[derive(Debug, Parser)]
@@ -139,6 +140,7 @@ pub(crate) struct ScoreOptions {
 #[command(after_help = "Examples:
   tidegate bench chain
   tidegate bench chain --json > chain.json
+  tidegate bench decode --shape smollm2-135m
 
 On a software device (lavapipe) set LP_NUM_THREADS=0: it is steadier.")]
 pub(crate) struct Bench {
@@ -150,6 +152,8 @@ pub(crate) struct Bench {
 pub(crate) enum BenchCommand {
     /// A chain of dependent launches under each policy and, on a Vulkan device, as hand-written Vulkan
     Chain(ChainOptions),
+    /// Tokens a second of a language model's shape, with random weights, under each policy
+    Decode(DecodeOptions),
 }
 
 #[derive(Args, Debug)]
@@ -176,6 +180,69 @@ pub(crate) struct ChainOptions {
     /// Which of the device's queues to use, where it has a choice
     #[arg(long, value_enum, default_value_t = FamilyName::Compute)]
     pub(crate) queue_family: FamilyName,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  tidegate bench decode --shape smollm2-135m
+  tidegate bench decode --shape qwen2.5-0.5b --tokens 1024 --rounds 10
+  tidegate bench decode --shape llama-3.1-8b --queue-family graphics --json
+
+The weights are random, 4 bits each with a scale and a minimum for every 32, and made on the device; no file is read. A turn decodes --tokens tokens
+from an empty context, each the likeliest after those before it. Rows named after a policy read every token back and wait for it, as a
+program does that shows text; rows that end in -unread leave the tokens on the device and wait once, at the end.
+us_per_step is the time of one token: the median of the rounds, low and high its 10th and 90th percentile. launches_per_token, barriers_per_token and submissions are those
+of one token; bytes_per_token is what it has to read: weights, and keys and values at half of --tokens. All rows must choose the same tokens.
+On a software device (lavapipe) a token takes a tenth of a second or more: ask for few.")]
+pub(crate) struct DecodeOptions {
+    /// Whose shape
+    #[arg(long, value_enum)]
+    pub(crate) shape: ShapeName,
+    /// Tokens that a turn decodes
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = value_parser!(u32).range(1..=8192), allow_negative_numbers = true)]
+    pub(crate) tokens: u32,
+    /// Tokens of the prompt by which prefill is measured
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = value_parser!(u32).range(1..=4096), allow_negative_numbers = true)]
+    pub(crate) prompt: u32,
+    /// How often each row has its turn
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = value_parser!(u32).range(1..=100_000), allow_negative_numbers = true)]
+    pub(crate) rounds: u32,
+    /// Which of the device's queues to use, where it has a choice
+    #[arg(long, value_enum, default_value_t = FamilyName::Compute)]
+    pub(crate) queue_family: FamilyName,
+}
+
+/// [`Shape`], as users name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ShapeName {
+    /// 30 layers of 576, 49,152 tokens: 97 MB a token
+    #[value(name = "smollm2-135m")]
+    SmolLm2,
+    /// 24 layers of 896, 151,936 tokens
+    #[value(name = "qwen2.5-0.5b")]
+    Qwen05,
+    /// 28 layers of 1536
+    #[value(name = "qwen2.5-1.5b")]
+    Qwen15,
+    /// 36 layers of 2048
+    #[value(name = "qwen2.5-3b")]
+    Qwen3,
+    /// 32 layers of 4096: 4.7 GB a token
+    #[value(name = "llama-3.1-8b")]
+    Llama8,
+}
+
+impl ShapeName {
+    /// What it stands for.
+    pub(crate) fn shape(self) -> Shape {
+        match self {
+            Self::SmolLm2 => Shape::SmolLm2_135M,
+            Self::Qwen05 => Shape::Qwen25_0_5B,
+            Self::Qwen15 => Shape::Qwen25_1_5B,
+            Self::Qwen3 => Shape::Qwen25_3B,
+            Self::Llama8 => Shape::Llama31_8B,
+        }
+    }
 }
 
 /// 4 GiB of words at 64 invocations a workgroup; devices may allow less.
@@ -322,6 +389,10 @@ mod tests {
         for policy in PolicyName::value_variants() {
             let value = policy.to_possible_value().unwrap();
             assert_eq!(value.get_name(), policy.name());
+        }
+        for shape in ShapeName::value_variants() {
+            let value = shape.to_possible_value().unwrap();
+            assert_eq!(value.get_name(), shape.shape().name());
         }
         for family in FamilyName::value_variants() {
             let value = family.to_possible_value().unwrap();

@@ -41,3 +41,9 @@ impl From<tidegate::Error> for Failure {
         Self::failed(error)
     }
 }
+
+impl From<tidegate_llm::Error> for Failure {
+    fn from(error: tidegate_llm::Error) -> Self {
+        Self::failed(error)
+    }
+}

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Score(options) => score::run(options, &cli.common),
         Command::Bench(bench) => match &bench.command {
             BenchCommand::Chain(options) => bench::chain::run(options, &cli.common),
+            BenchCommand::Decode(options) => bench::decode::run(options, &cli.common),
         },
     };
     match outcome {

@@ -140,6 +140,68 @@ fn the_validation_layer_says_nothing() {
 }
 
 #[test]
+fn decoding_is_measured_and_all_rows_choose_the_same() {
+    let arguments = [
+        "bench",
+        "decode",
+        "--shape",
+        "smollm2-135m",
+        "--tokens",
+        "1",
+        "--rounds",
+        "1",
+        "--prompt",
+        "2",
+    ];
+    let output = run(&[&arguments[..], &["--json"]].concat());
+    assert_succeeds(&output);
+    assert_eq!(stderr(&output), "");
+    let document = document(&output);
+    assert_eq!(document["shape"], json!("smollm2-135m"));
+    // 134.5 million weights in blocks of 20 bytes for 32, and the norms.
+    assert!((84_000_000..85_000_000).contains(&document["weight_bytes"].as_u64().unwrap()));
+    assert!(document["prefill_tokens_per_s"][0].as_f64().unwrap() > 0.0);
+    let rows = document["rows"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "every-dispatch",
+            "until-sync",
+            "adaptive",
+            "every-dispatch-unread",
+            "until-sync-unread",
+            "adaptive-unread"
+        ]
+    );
+    for row in rows {
+        // Five a layer, the head and the choice; the start of the sequence embeds its first token.
+        assert_eq!(row["launches_per_token"], json!(153.0), "{row}");
+        let rate = row["tokens_per_s"].as_f64().unwrap();
+        let time = row["us_per_step"].as_f64().unwrap();
+        assert!((rate * time - 1e6).abs() < 1.0, "{row}");
+        assert!(row["bytes_per_token"].as_u64().unwrap() >= 84_000_000);
+    }
+    assert_eq!(rows[0]["submissions"].as_u64().unwrap(), 154, "{}", rows[0]);
+    // Each launch but the first waits for the one before, and the copy of the token for the last; where uploads are copies, the first one waits too.
+    let barriers = rows[1]["barriers_per_token"].as_f64().unwrap();
+    assert!((153.0..=154.0).contains(&barriers), "{}", rows[1]);
+}
+
+#[test]
+fn a_shape_that_does_not_fit_is_refused_by_name() {
+    // Only a software device's memory is known to be too small.
+    let devices = document(&run(&["devices", "--json"]));
+    if devices["devices"][0]["memory_bytes"].as_u64().unwrap() > 4 << 30 {
+        return;
+    }
+    let output = run(&["bench", "decode", "--shape", "llama-3.1-8b", "--json"]);
+    assert_fails(&output, 1, &["llama-3.1-8b", "bytes", "smaller shape"]);
+    let output = run(&["bench", "decode", "--shape", "gpt-5"]);
+    assert_fails(&output, 2, &["gpt-5", "qwen2.5-0.5b"]);
+}
+
+#[test]
 fn people_get_a_table() {
     let output = run(&[
         "bench",

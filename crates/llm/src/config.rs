@@ -23,7 +23,7 @@ pub enum ConfigError {
     Gguf(#[from] GgufError),
     /// An architecture that this crate does not implement.
     #[error(
-        "the model's architecture is {name:?}, which is not supported; use a model of architecture \"llama\""
+        "the model's architecture is {name:?}, which is not supported; use a model of architecture \"llama\" or \"qwen2\""
     )]
     UnknownArchitecture {
         /// `general.architecture` in the file.
@@ -77,6 +77,8 @@ pub enum ConfigError {
 pub enum Architecture {
     /// RMSNorm, rotary positions, grouped-query attention, SwiGLU, no biases.
     Llama,
+    /// The same with biases of queries, keys and values, and another style of RoPE: Qwen2 and Qwen2.5.
+    Qwen2,
 }
 
 /// Which elements of a head rotary position embedding turns together.
@@ -93,6 +95,7 @@ impl Architecture {
     fn from_name(name: &str) -> Option<Self> {
         match name {
             "llama" => Some(Self::Llama),
+            "qwen2" => Some(Self::Qwen2),
             _ => None,
         }
     }
@@ -101,6 +104,7 @@ impl Architecture {
     pub fn name(self) -> &'static str {
         match self {
             Self::Llama => "llama",
+            Self::Qwen2 => "qwen2",
         }
     }
 
@@ -108,6 +112,7 @@ impl Architecture {
     pub fn rope_style(self) -> RopeStyle {
         match self {
             Self::Llama => RopeStyle::InterleavedPairs,
+            Self::Qwen2 => RopeStyle::RotateHalf,
         }
     }
 
@@ -115,6 +120,7 @@ impl Architecture {
     pub fn attention_bias(self) -> bool {
         match self {
             Self::Llama => false,
+            Self::Qwen2 => true,
         }
     }
 }
@@ -173,10 +179,7 @@ impl Config {
             Architecture::from_name(name).ok_or_else(|| ConfigError::UnknownArchitecture {
                 name: name.chars().take(64).collect(),
             })?;
-        let keys = Keys {
-            gguf,
-            prefix: architecture.name(),
-        };
+        let keys = Keys { gguf, architecture };
         keys.refuse_unsupported()?;
         let embedding = keys.positive("embedding_length", WIDTH_MAX)?;
         let heads = keys.positive("attention.head_count", embedding)?;
@@ -298,12 +301,12 @@ impl Config {
 /// Hyperparameters by the part of their keys after the architecture's name.
 struct Keys<'a> {
     gguf: &'a Gguf,
-    prefix: &'static str,
+    architecture: Architecture,
 }
 
 impl Keys<'_> {
     fn key(&self, name: &str) -> String {
-        format!("{}.{name}", self.prefix)
+        format!("{}.{name}", self.architecture.name())
     }
 
     fn out_of_range(&self, name: &str, found: f64, expected: &str) -> ConfigError {
@@ -362,7 +365,13 @@ impl Keys<'_> {
         let found = self
             .optional_u32("rope.dimension_count")?
             .unwrap_or(head_elements);
-        if found >= 2 && found.is_multiple_of(2) && found <= head_elements {
+        let halves = self.architecture.rope_style() == RopeStyle::RotateHalf;
+        if halves && (2..head_elements).contains(&found) {
+            let key = self.key("rope.dimension_count");
+            Err(ConfigError::Unsupported {
+                feature: format!("RoPE of {found} of a head's {head_elements} elements ({key:?})"),
+            })
+        } else if found >= 2 && found.is_multiple_of(2) && found <= head_elements {
             Ok(found)
         } else {
             let expected = format!("even and from 2 to the elements of a head, {head_elements}");

@@ -192,8 +192,69 @@ fn what_is_not_implemented_is_refused() {
     ));
 }
 
+fn qwen2() -> GgufWriter {
+    let tiny = TinyModel {
+        architecture: Architecture::Qwen2,
+        ..TinyModel::default()
+    };
+    tiny.writer()
+}
+
+#[test]
+fn qwen2_has_its_own_keys_and_biases() {
+    let found = config(&qwen2()).unwrap();
+    assert_eq!(found.architecture, Architecture::Qwen2);
+    assert_eq!(found.architecture.rope_style(), RopeStyle::RotateHalf);
+    assert_eq!((found.rope_base, found.layers), (1_000_000.0, 2));
+    let biases: Vec<ExpectedTensor> = found.expected_tensors();
+    let biases = biases.iter().filter(|it| it.name.ends_with(".bias"));
+    assert_eq!(biases.count(), 6);
+    // Files of this architecture mostly leave these out.
+    let mut writer = qwen2();
+    writer
+        .remove("qwen2.rope.dimension_count")
+        .remove("qwen2.vocab_size");
+    assert_eq!(config(&writer).unwrap(), found);
+    writer.set("qwen2.attention.key_length", Value::U32(16));
+    assert_eq!(config(&writer).unwrap(), found);
+    writer.set("qwen2.attention.key_length", Value::U32(32));
+    assert!(
+        matches!(config(&writer), Err(ConfigError::WrongShape { tensor, .. }) if tensor == "blk.0.attn_q.weight")
+    );
+    // The other architecture's keys do not count.
+    writer.remove("qwen2.block_count");
+    writer.add("llama.block_count", Value::U32(2));
+    assert!(
+        matches!(config(&writer), Err(ConfigError::Gguf(GgufError::MissingKey { key })) if key == "qwen2.block_count")
+    );
+}
+
+#[test]
+fn halves_of_a_part_of_a_head_are_not_rotated() {
+    let mut writer = qwen2();
+    writer.set("qwen2.rope.dimension_count", Value::U32(8));
+    let error = config(&writer).unwrap_err();
+    assert!(matches!(error, ConfigError::Unsupported { .. }), "{error}");
+    assert!(
+        error.to_string().contains("qwen2.rope.dimension_count"),
+        "{error}"
+    );
+    writer.set("qwen2.rope.dimension_count", Value::U32(18));
+    assert!(matches!(
+        config(&writer),
+        Err(ConfigError::OutOfRange { .. })
+    ));
+    writer.set("qwen2.rope.dimension_count", Value::U32(16));
+    config(&writer).unwrap();
+}
+
 #[test]
 fn each_missing_tensor_is_named() {
+    each_missing_tensor_is_named_in(tiny);
+    each_missing_tensor_is_named_in(qwen2);
+}
+
+fn each_missing_tensor_is_named_in(tiny: fn() -> GgufWriter) {
     let bytes = tiny().bytes();
     let whole = Gguf::parse(&bytes[..], bytes.len() as u64).unwrap();
     for tensor in whole.tensors() {
@@ -208,6 +269,11 @@ fn each_missing_tensor_is_named() {
 
 #[test]
 fn each_wrong_shape_is_named() {
+    each_wrong_shape_is_named_in(tiny);
+    each_wrong_shape_is_named_in(qwen2);
+}
+
+fn each_wrong_shape_is_named_in(tiny: fn() -> GgufWriter) {
     let bytes = tiny().bytes();
     let whole = Gguf::parse(&bytes[..], bytes.len() as u64).unwrap();
     for tensor in whole.tensors() {

@@ -57,6 +57,20 @@ pub enum Error {
         /// The size of the vocabulary.
         vocabulary: u32,
     },
+    /// A shape that a device's memory cannot hold.
+    #[error(
+        "{shape} needs {needed} bytes and {device} has {memory}; choose a smaller shape or fewer tokens"
+    )]
+    TooLarge {
+        /// The shape.
+        shape: &'static str,
+        /// Bytes that it needs.
+        needed: u64,
+        /// The device's name.
+        device: String,
+        /// Bytes that it has.
+        memory: u64,
+    },
     /// No logit was a number.
     #[error(
         "no logit is a number; the model file is damaged or a kernel is wrong, please report it"

@@ -73,16 +73,16 @@ impl ModelFile {
     }
 }
 
-/// The kernels read whole blocks of 32 columns.
+/// The kernels read whole blocks of 32 columns, and a head's elements in chunks of 8.
 fn check_widths(config: &Config) -> Result<(), Error> {
     let widths = [
-        ("embedding width", config.embedding),
-        ("width of all heads", config.query_width()),
-        ("feed-forward width", config.feed_forward),
+        ("embedding width", config.embedding, 32),
+        ("width of all heads", config.query_width(), 32),
+        ("feed-forward width", config.feed_forward, 32),
+        ("width of a head", config.head_elements, 8),
     ];
-    for (what, found) in widths {
-        if !found.is_multiple_of(32) {
-            let multiple = 32;
+    for (what, found, multiple) in widths {
+        if !found.is_multiple_of(multiple) {
             return Err(Error::Width {
                 what,
                 found,

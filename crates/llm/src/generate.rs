@@ -8,7 +8,7 @@ use tidegate::Policy;
 use crate::error::Error;
 use crate::model::Model;
 use crate::sampler::{Sampler, SamplerOptions};
-use crate::session::{CHUNK_TOKENS, Session};
+use crate::session::Session;
 
 /// How to generate.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ impl Model {
         if prompt.is_empty() {
             return Err(Error::EmptyPrompt);
         }
-        let mut session = Session::new(self, options.policy, total, 1)?;
+        let mut session = Session::new(&self.network, options.policy, total, 1)?;
         let start = Instant::now();
         let mut clock = Clock::default();
         let mut ids = Vec::new();
@@ -78,7 +78,7 @@ impl Model {
                 on_token(id)
             };
             session.set_tokens(0, prompt)?;
-            self.prefill(&mut session, prompt.len() as u32)?;
+            session.prefill(prompt.len() as u32)?;
             let first = prompt.len() as u32;
             if sampler.is_greedy() {
                 greedy(&mut session, first, total, &mut emit)?;
@@ -105,13 +105,14 @@ impl Model {
             });
         }
         let total = self.check(tokens, 0)?;
-        let mut session = Session::new(self, policy, total, CHUNK_TOKENS)?;
+        let chunk = self.network.chunk_tokens().min(total);
+        let mut session = Session::new(&self.network, policy, total, chunk)?;
         session.set_tokens(0, tokens)?;
         let scored = total - 1;
-        for position in (0..scored).step_by(CHUNK_TOKENS as usize) {
-            let count = CHUNK_TOKENS.min(scored - position);
+        for position in (0..scored).step_by(chunk as usize) {
+            let count = chunk.min(scored - position);
             session.forward(position, count)?;
-            session.project(0, count)?;
+            session.project_chunk(count)?;
             session.score(position, count)?;
         }
         let scores = session.scores(scored)?.wait()?;
@@ -120,18 +121,6 @@ impl Model {
             return Err(Error::NoLogit);
         }
         Ok(sum / f64::from(scored))
-    }
-
-    /// Runs the prompt through the model; its last token's logits are left.
-    fn prefill(&self, session: &mut Session<'_>, tokens: u32) -> Result<(), Error> {
-        for position in (0..tokens).step_by(CHUNK_TOKENS as usize) {
-            let count = CHUNK_TOKENS.min(tokens - position);
-            session.forward(position, count)?;
-            if position + count == tokens {
-                session.project(count - 1, 1)?;
-            }
-        }
-        Ok(())
     }
 
     /// Checks a sequence against the vocabulary and the context; returns how many tokens it will have.
@@ -158,19 +147,18 @@ impl Model {
 
 /// Takes the likeliest token until position `end`. The step after a token is recorded before the token is read, so that the device never waits for the host.
 fn greedy(
-    session: &mut Session<'_>,
+    session: &mut Session,
     first: u32,
     end: u32,
     emit: &mut dyn FnMut(u32) -> ControlFlow<()>,
 ) -> Result<(), Error> {
-    session.append_likeliest(first)?;
+    session.choose(first)?;
     let mut pending = session.token(first)?;
     for position in first..end {
         session.stream.flush()?;
         let following = if position + 1 < end {
-            session.forward(position, 1)?;
-            session.project(0, 1)?;
-            session.append_likeliest(position + 1)?;
+            session.advance()?;
+            session.choose(position + 1)?;
             Some(session.token(position + 1)?)
         } else {
             None
@@ -192,21 +180,22 @@ fn greedy(
 
 /// Samples on the host until position `end`.
 fn sampled(
-    session: &mut Session<'_>,
+    session: &mut Session,
     first: u32,
     end: u32,
     sampler: &mut Sampler,
     emit: &mut dyn FnMut(u32) -> ControlFlow<()>,
 ) -> Result<(), Error> {
+    session.project()?;
     for position in first..end {
         let logits = session.logits()?.wait()?;
         let id = sampler.sample(&logits)?;
         if emit(id).is_break() || position + 1 == end {
             return Ok(());
         }
-        session.set_tokens(position, &[id])?;
-        session.forward(position, 1)?;
-        session.project(0, 1)?;
+        session.append(position, id)?;
+        session.advance()?;
+        session.project()?;
     }
     Ok(())
 }

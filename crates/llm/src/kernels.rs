@@ -1,252 +1,210 @@
 //! The decoder's kernels: WGSL, put together for a model's shape and a device's kind.
+//!
+//! One token at a time goes through fused kernels, five a layer, because a launch costs a GPU more than what it computes: [`Kernels::matvec`], [`Kernels::attend`],
+//! [`Kernels::pick`]. Several tokens together, a prompt, go through plain ones.
+
+mod assemble;
+mod shape;
+mod source;
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::collections::hash_map::Entry;
 
 use tidegate::{Device, Kernel};
 
-use crate::config::{Config, RopeStyle};
+#[allow(unreachable_pub, reason = "only the feature `testing` exports it")]
+pub use self::shape::Target;
+#[cfg(test)]
+pub(crate) use self::source::embed as embed_source;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use self::source::sources;
+
+use self::shape::Matvec;
+use crate::config::Config;
 use crate::error::Error;
-use crate::weights::Format;
+use crate::format::Format;
+use crate::weights::{Matrix, Piece};
 
-/// What a matrix product does with its result.
+/// What a matrix does in the model, and so what its product is fused with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Then {
-    /// Stores it.
-    Store,
-    /// Adds it to what is there.
-    Add,
-    /// Stores `silu(first half) * second half`.
-    Gate,
+pub(crate) enum Role {
+    /// Queries, keys and values from the normed input. The flag is whether they have biases.
+    Qkv(bool),
+    /// From attention back to the residual stream, to which it is added.
+    AttentionOutput,
+    /// `silu(first half) * second half`, from the normed input.
+    GateUp,
+    /// Back to the residual stream, to which it is added.
+    Down,
+    /// Logits, from the normed input.
+    Head,
 }
 
-/// How a matrix product is shared out: see `kernels/matmul.wgsl`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Shape {
-    workgroup: u32,
-    lanes: u32,
-    rows: u32,
-    tokens: u32,
+impl Role {
+    fn norms(self) -> bool {
+        matches!(self, Self::Qkv(_) | Self::GateUp | Self::Head)
+    }
+
+    fn adds(self) -> bool {
+        matches!(self, Self::AttentionOutput | Self::Down)
+    }
+
+    /// Rows of the matrix that make one output.
+    pub(crate) fn rows_each(self) -> u32 {
+        if self == Self::GateUp { 2 } else { 1 }
+    }
 }
 
-/// A matrix product's kernel, and how many rows and tokens one workgroup computes.
+/// A kernel for one token, and the workgroups it takes.
 #[derive(Debug)]
-pub(crate) struct Matmul {
+pub(crate) struct Fused {
+    pub(crate) kernel: Kernel,
+    pub(crate) groups: u32,
+}
+
+/// A product for several tokens, and how many outputs and tokens one workgroup computes.
+#[derive(Debug)]
+pub(crate) struct Product {
     pub(crate) kernel: Kernel,
     pub(crate) outputs: u32,
     pub(crate) tokens: u32,
 }
 
-/// The source of every kernel for a model's shape, by name, matrix products for every format, ending and number of tokens: for golden files.
-#[cfg(any(test, feature = "testing"))]
-pub(crate) fn sources(config: &Config, software: bool) -> Vec<(String, String)> {
-    let formats = [Format::Q4, Format::Q8, Format::F16, Format::F32];
-    let mut sources = Vec::new();
-    for format in formats {
-        for then in [Then::Store, Then::Add, Then::Gate] {
-            for single in [true, false] {
-                let shape = Shape::of(software, single, then);
-                let name = format!("{format:?}-{then:?}-{}", shape.tokens);
-                sources.push((name, matmul_source(format, then, shape)));
-            }
-        }
-    }
-    if !software {
-        sources.extend([
-            ("norm".to_owned(), NORM.to_owned()),
-            ("rope".to_owned(), rope_source(config)),
-            ("attention".to_owned(), attention_source(config)),
-            ("argmax".to_owned(), ARGMAX.to_owned()),
-            ("nll".to_owned(), NLL.to_owned()),
-        ]);
-        let embed = |format: Format| (format!("{format:?}"), embed_source(format));
-        sources.extend(formats.map(embed));
-    }
-    sources
+/// What the fused product of a piece of a matrix is compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    role: Role,
+    format: Format,
+    blocks: u32,
+    first: u32,
+    rows: u32,
 }
 
-/// Compiled kernels. Matrix products are compiled when a model first needs their format.
+impl Key {
+    fn new(role: Role, matrix: &Matrix, piece: &Piece) -> Self {
+        Self {
+            role,
+            format: matrix.format,
+            blocks: matrix.blocks(),
+            first: piece.first,
+            rows: piece.rows,
+        }
+    }
+}
+
+/// The kernel that makes random weights, which is called `random`.
+pub(crate) fn random_source() -> String {
+    assemble::Assembly::new(&[])
+        .define(&[("ROW", RANDOM_ROW)])
+        .add(include_str!("kernels/random.wgsl"))
+        .finish()
+}
+
+/// Workgroups along x of the kernel that makes random weights: every device allows so many.
+pub(crate) const RANDOM_ROW: u32 = 32768;
+
+/// Compiled kernels: those that a model needs, each once.
 #[derive(Debug)]
 pub(crate) struct Kernels {
+    pub(crate) target: Target,
     pub(crate) norm: Kernel,
     pub(crate) rope: Kernel,
     pub(crate) attention: Kernel,
-    pub(crate) argmax_parts: Kernel,
-    pub(crate) argmax_pick: Kernel,
     pub(crate) score: Kernel,
     pub(crate) embed: Kernel,
-    matmuls: HashMap<(Format, Then, bool), Matmul>,
+    /// Attention of one token, with all that comes before it.
+    pub(crate) attend: Kernel,
+    /// The end of the argmax, and the beginning of the next token if the embedding table is in one piece.
+    pub(crate) pick: Kernel,
+    merges: bool,
+    products: HashMap<(Role, Format), Product>,
+    matvecs: HashMap<Key, Fused>,
 }
 
-/// Logits that one workgroup of the first stage of the argmax looks at: `CHUNK` in `kernels/argmax.wgsl`.
-pub(crate) const ARGMAX_CHUNK: u32 = 1024;
-
-const NORM: &str = include_str!("kernels/norm.wgsl");
-const ARGMAX: &str = include_str!("kernels/argmax.wgsl");
-const NLL: &str = include_str!("kernels/nll.wgsl");
-
 impl Kernels {
-    /// Compiles what a model with this embedding table and these matrices needs.
+    /// Compiles what a model with this embedding table and these matrices needs. The output projection is among them.
     pub(crate) fn new(
         device: &Device,
+        target: Target,
         config: &Config,
-        embedding: Format,
-        matrices: &[(Format, Then)],
+        embedding: &Matrix,
+        matrices: &[(Role, &Matrix)],
     ) -> Result<Self, Error> {
         let compile = |source: &str, name: &str| -> Result<Kernel, Error> {
             Ok(device.module_from_wgsl(source)?.kernel(name)?)
         };
-        let software = device.capabilities().software;
-        let mut matmuls = HashMap::new();
-        for (format, then) in matrices {
-            for single in [true, false] {
-                let shape = Shape::of(software, single, *then);
-                let kernel = compile(&matmul_source(*format, *then, shape), "matmul")?;
-                let made = Matmul {
-                    kernel,
-                    outputs: shape.workgroup / shape.lanes * shape.outputs(*then),
-                    tokens: shape.tokens,
+        let mut products = HashMap::new();
+        let mut matvecs = HashMap::new();
+        let mut pairs = 0;
+        for (role, matrix) in matrices {
+            let (role, format) = (*role, matrix.format);
+            if let Entry::Vacant(product) = products.entry((role, format)) {
+                let (source, name, outputs, tokens) = source::product(target, role, format);
+                product.insert(Product {
+                    kernel: compile(&source, name)?,
+                    outputs,
+                    tokens,
+                });
+            }
+            for piece in &matrix.pieces {
+                let key = Key::new(role, matrix, piece);
+                let Entry::Vacant(made) = matvecs.entry(key) else {
+                    continue;
                 };
-                matmuls.insert((*format, *then, single), made);
+                let shape = Matvec::of(target, role, piece.rows, matrix.blocks());
+                let groups = piece.rows.div_ceil(shape.teams() * shape.outputs(role));
+                let source = source::matvec(target, config, &key, shape, pairs);
+                made.insert(Fused {
+                    kernel: compile(&source, "matvec")?,
+                    groups,
+                });
+                if role == Role::Head {
+                    pairs += groups;
+                }
             }
         }
+        let table = embedding.whole().map(|_| embedding.format);
         Ok(Self {
-            norm: compile(NORM, "norm")?,
-            rope: compile(&rope_source(config), "rope")?,
-            attention: compile(&attention_source(config), "attention")?,
-            argmax_parts: compile(ARGMAX, "parts")?,
-            argmax_pick: compile(ARGMAX, "pick")?,
-            score: compile(NLL, "score")?,
-            embed: compile(&embed_source(embedding), "embed")?,
-            matmuls,
+            target,
+            norm: compile(source::NORM, "norm")?,
+            rope: compile(&source::rope(config), "rope")?,
+            attention: compile(&source::attention(target, config, false), "attention")?,
+            score: compile(source::NLL, "score")?,
+            embed: compile(&source::embed(embedding.format), "embed")?,
+            attend: compile(&source::attention(target, config, true), "attention")?,
+            pick: compile(&source::pick(target, config, table, pairs), "pick")?,
+            merges: source::split(target, config).is_some(),
+            products,
+            matvecs,
         })
     }
 
-    /// The matrix product for one token, or for several.
-    pub(crate) fn matmul(&self, format: Format, then: Then, single: bool) -> &Matmul {
-        &self.matmuls[&(format, then, single)]
-    }
-}
-
-impl Shape {
-    /// A software device spends a microsecond on each workgroup, and dearly on barriers and loads, and has no parallelism to fill: each invocation takes whole rows, and eight of
-    /// them, so that what it loads of the input is used eight times (on two cores of a shared machine 8 and 16 rows decoded at 9 to 10 tokens/s, 4 rows at 6 to 8). A GPU shares
-    /// a row among lanes.
-    fn of(software: bool, single: bool, then: Then) -> Self {
-        let pair = if then == Then::Gate { 2 } else { 1 };
-        match (software, single) {
-            (true, single) => Self {
-                workgroup: 32,
-                lanes: 1,
-                rows: 8,
-                tokens: if single { 1 } else { 4 },
-            },
-            (false, single) => Self {
-                workgroup: 64,
-                lanes: 8,
-                rows: pair,
-                tokens: if single { 1 } else { 4 },
-            },
-        }
+    /// The product for one token.
+    pub(crate) fn matvec(&self, role: Role, matrix: &Matrix, piece: &Piece) -> &Fused {
+        &self.matvecs[&Key::new(role, matrix, piece)]
     }
 
-    /// Rows of the output that one invocation computes.
-    fn outputs(self, then: Then) -> u32 {
-        if then == Then::Gate {
-            self.rows / 2
-        } else {
-            self.rows
-        }
+    /// The product for several tokens.
+    pub(crate) fn product(&self, role: Role, format: Format) -> &Product {
+        &self.products[&(role, format)]
     }
-}
 
-fn weights_source(format: Format) -> &'static str {
-    match format {
-        Format::Q4 => include_str!("kernels/weights_q4.wgsl"),
-        Format::Q8 => include_str!("kernels/weights_q8.wgsl"),
-        Format::F16 => include_str!("kernels/weights_f16.wgsl"),
-        Format::F32 => include_str!("kernels/weights_f32.wgsl"),
+    /// Pairs that the output projection leaves for [`Self::pick`].
+    pub(crate) fn pairs(&self) -> u32 {
+        let heads = self
+            .matvecs
+            .iter()
+            .filter(|(key, _)| key.role == Role::Head);
+        heads.map(|(_, made)| made.groups).sum()
     }
-}
 
-fn matmul_source(format: Format, then: Then, shape: Shape) -> String {
-    let constants = [
-        ("WORKGROUP", shape.workgroup),
-        ("LANES", shape.lanes),
-        ("ROWS", shape.rows),
-        ("OUTPUTS", shape.outputs(then)),
-        ("TOKENS", shape.tokens),
-    ];
-    let flags = [
-        ("SHARED", shape.lanes > 1),
-        ("GATED", then == Then::Gate),
-        ("ADD", then == Then::Add),
-    ];
-    let body = choose(include_str!("kernels/matmul.wgsl"), &flags);
-    [&define(&constants), weights_source(format), &body].concat()
-}
-
-fn embed_source(format: Format) -> String {
-    [weights_source(format), include_str!("kernels/embed.wgsl")].concat()
-}
-
-fn rope_source(config: &Config) -> String {
-    [
-        &define(&head_constants(config)),
-        include_str!("kernels/rope.wgsl"),
-    ]
-    .concat()
-}
-
-fn attention_source(config: &Config) -> String {
-    let mut source = define(&head_constants(config));
-    let workgroup = (config.head_elements / 2).next_power_of_two().max(64);
-    source += &define(&[("WORKGROUP", workgroup)]);
-    let scale = 1.0 / (config.head_elements as f32).sqrt();
-    // Writing to a string cannot fail.
-    let _ = writeln!(source, "const SCALE = {scale:?}f;");
-    source + include_str!("kernels/attention.wgsl")
-}
-
-fn head_constants(config: &Config) -> [(&'static str, u32); 4] {
-    let stride = match config.architecture.rope_style() {
-        RopeStyle::InterleavedPairs => 1,
-        RopeStyle::RotateHalf => config.head_elements / 2,
-    };
-    [
-        ("HEADS", config.heads),
-        ("HEADS_KV", config.heads_kv),
-        ("HEAD_PAIRS", config.head_elements / 2),
-        ("PAIR_STRIDE", stride),
-    ]
-}
-
-fn define(constants: &[(&str, u32)]) -> String {
-    constants
-        .iter()
-        .map(|(name, value)| format!("const {name} = {value}u;\n"))
-        .collect()
-}
-
-/// Keeps the lines between `//#if FLAG`, `//#else` and `//#endif` that the flags choose. WGSL has no conditional compilation, and what a constant
-/// condition leaves out is still compiled: workgroup memory that nothing uses would still be cleared.
-fn choose(source: &str, flags: &[(&str, bool)]) -> String {
-    let mut kept = String::new();
-    let mut keep = true;
-    for line in source.lines() {
-        match line.trim().strip_prefix("//#") {
-            Some("else") => keep = !keep,
-            Some("endif") => keep = true,
-            Some(condition) => {
-                let flag = condition.trim_start_matches("if ");
-                keep = flags.iter().any(|(name, set)| *name == flag && *set);
-            }
-            None if keep => {
-                kept.push_str(line);
-                kept.push('\n');
-            }
-            None => {}
-        }
+    /// Whether the attention output's product weighs the parts of attention.
+    pub(crate) fn merges(&self) -> bool {
+        self.merges
     }
-    kept
+
+    /// Parts that attention divides up to `tokens` of the past into.
+    pub(crate) fn parts(&self, config: &Config, tokens: u32) -> u32 {
+        source::split(self.target, config).map_or(1, |positions| tokens.div_ceil(positions))
+    }
 }

@@ -1,4 +1,4 @@
-//! Reads a GGUF file and decodes a Llama-family language model with Tidegate.
+//! Reads a GGUF file and decodes a language model of architecture `llama` or `qwen2` with Tidegate.
 //!
 //! This is the demonstration and the benchmark of the stream: a decoder is a few hundred small, dependent launches a
 //! token, which is where batching pays. The crate reads the whole model from one file: hyperparameters ([`config`]),
@@ -14,13 +14,16 @@ pub mod chat;
 pub mod config;
 mod error;
 mod file;
+mod format;
 mod generate;
 pub mod gguf;
 mod kernels;
 mod model;
+mod network;
 pub mod quant;
 pub mod sampler;
 mod session;
+pub mod synthetic;
 pub mod text;
 pub mod tokenizer;
 mod weights;

@@ -1,6 +1,6 @@
 //! Tensor types: how elements lie in blocks, and what they stand for.
 //!
-//! A quantised tensor is a row-major sequence of blocks of 32 consecutive elements of one row. The layouts are ggml's
+//! A quantised tensor is a row-major sequence of blocks of 32 (or 256) consecutive elements of one row. The layouts are ggml's
 //! (`block_q4_0`, `block_q4_1` and `block_q8_0` in its `ggml-common.h`, `dequantize_row_*` in `ggml-quants.c`). All
 //! numbers are little-endian; `d` and `m` are IEEE half precision.
 //!
@@ -11,11 +11,16 @@
 //! | Q8_0 | 34            | `d`, 32 bytes `q` | `d * q[j]`, `q` signed                                     |
 //!
 //! In both 4-bit types the low nibbles of the 16 bytes are elements 0 to 15 and the high ones elements 16 to 31. They
-//! are not neighbouring pairs, which is the usual mistake.
+//! are not neighbouring pairs, which is the usual mistake. Q4_K, Q5_K and Q6_K have blocks of 256, which `super_block`
+//! describes.
+
+mod super_block;
 
 use half::{bf16, f16};
 
-/// Elements in a block of any of the quantised types.
+pub(crate) use super_block::{BLOCKS, Block, SUPER_BLOCK_ELEMENTS, SuperBlock};
+
+/// Elements in a block of the quantised types that have no super-blocks.
 pub const BLOCK_ELEMENTS: u64 = 32;
 
 /// The tensor types that this crate can decode.
@@ -34,6 +39,12 @@ pub enum TensorType {
     Q4_1,
     /// Eight bits and a scale.
     Q8_0,
+    /// Four bits; scales and minima of 6 bits within a super-block of 256.
+    Q4K,
+    /// Five bits; otherwise as `Q4K`.
+    Q5K,
+    /// Six bits, with a scale of 8 bits for every 16 within a super-block of 256.
+    Q6K,
 }
 
 impl TensorType {
@@ -45,6 +56,9 @@ impl TensorType {
             2 => Some(Self::Q4_0),
             3 => Some(Self::Q4_1),
             8 => Some(Self::Q8_0),
+            12 => Some(Self::Q4K),
+            13 => Some(Self::Q5K),
+            14 => Some(Self::Q6K),
             30 => Some(Self::Bf16),
             _ => None,
         }
@@ -58,6 +72,9 @@ impl TensorType {
             Self::Q4_0 => 2,
             Self::Q4_1 => 3,
             Self::Q8_0 => 8,
+            Self::Q4K => 12,
+            Self::Q5K => 13,
+            Self::Q6K => 14,
             Self::Bf16 => 30,
         }
     }
@@ -71,6 +88,9 @@ impl TensorType {
             Self::Q4_0 => "Q4_0",
             Self::Q4_1 => "Q4_1",
             Self::Q8_0 => "Q8_0",
+            Self::Q4K => "Q4_K",
+            Self::Q5K => "Q5_K",
+            Self::Q6K => "Q6_K",
         }
     }
 
@@ -79,6 +99,7 @@ impl TensorType {
         match self {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
             Self::Q4_0 | Self::Q4_1 | Self::Q8_0 => BLOCK_ELEMENTS,
+            Self::Q4K | Self::Q5K | Self::Q6K => SUPER_BLOCK_ELEMENTS,
         }
     }
 
@@ -90,6 +111,9 @@ impl TensorType {
             Self::Q4_0 => 18,
             Self::Q4_1 => 20,
             Self::Q8_0 => 34,
+            Self::Q4K => 144,
+            Self::Q5K => 176,
+            Self::Q6K => 210,
         }
     }
 }
@@ -102,9 +126,6 @@ pub(crate) fn name_of_id(id: u32) -> String {
         9 => "Q8_1",
         10 => "Q2_K",
         11 => "Q3_K",
-        12 => "Q4_K",
-        13 => "Q5_K",
-        14 => "Q6_K",
         15 => "Q8_K",
         16 => "IQ2_XXS",
         17 => "IQ2_XS",
@@ -167,6 +188,10 @@ pub fn dequantise(ty: TensorType, bytes: &[u8]) -> Vec<f32> {
                 let d = half_at(block, 0);
                 out.extend(block[2..].iter().map(|&q| d * f32::from(q.cast_signed())));
             }
+            TensorType::Q4K | TensorType::Q5K | TensorType::Q6K => {
+                let whole = SuperBlock::read(ty, block);
+                out.extend(whole.iter().flat_map(SuperBlock::elements));
+            }
         }
     }
     out
@@ -185,13 +210,16 @@ fn nibbles(packed: &[u8], out: &mut Vec<f32>, value: impl Fn(u8) -> f32) {
 mod tests {
     use super::*;
 
-    const TYPES: [TensorType; 6] = [
+    const TYPES: [TensorType; 9] = [
         TensorType::F32,
         TensorType::F16,
         TensorType::Bf16,
         TensorType::Q4_0,
         TensorType::Q4_1,
         TensorType::Q8_0,
+        TensorType::Q4K,
+        TensorType::Q5K,
+        TensorType::Q6K,
     ];
 
     #[test]
@@ -200,8 +228,8 @@ mod tests {
             assert_eq!(TensorType::from_id(ty.id()), Some(ty));
             assert_eq!(name_of_id(ty.id()), ty.name());
         }
-        assert_eq!(TensorType::from_id(12), None);
-        assert_eq!(name_of_id(12), "Q4_K");
+        assert_eq!(TensorType::from_id(10), None);
+        assert_eq!(name_of_id(10), "Q2_K");
         assert_eq!(name_of_id(4_000), "number 4000");
     }
 

@@ -1,12 +1,18 @@
 //! The tokenizer, built from what the GGUF file says of it. Hugging Face's `tokenizers` does the work.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use tokenizers::models::bpe::{BPE, Vocab};
+use tokenizers::normalizers::{NFC, NormalizerWrapper};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
-use tokenizers::{AddedToken, PreTokenizerWrapper, Tokenizer as Engine};
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::{
+    AddedToken, NormalizedString, Normalizer, PreTokenizerWrapper, SplitDelimiterBehavior,
+    Tokenizer as Engine,
+};
 
 use crate::byte_level;
 use crate::gguf::{Gguf, GgufError, optional};
@@ -26,6 +32,10 @@ const END_NAMES: [&str; 5] = [
     "<|end|>",
     "</s>",
 ];
+
+/// What Qwen2 takes for a word: a contraction's end; letters with one character before them; one digit; signs with a space before and line ends after; white space, of
+/// which the last character belongs to what follows.
+const QWEN2_WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 const TYPE_CONTROL: i32 = 3;
 const TYPE_USER_DEFINED: i32 = 4;
@@ -47,7 +57,7 @@ pub enum TokenizerError {
     },
     /// A way of splitting text that this crate does not know.
     #[error(
-        "the tokenizer splits text by the rules {name:?}, which are not supported; supported are \"smollm\" and \"gpt-2\""
+        "the tokenizer splits text by the rules {name:?}, which are not supported; supported are \"gpt-2\", \"smollm\" and \"qwen2\""
     )]
     UnsupportedSplit {
         /// `tokenizer.ggml.pre` in the file.
@@ -114,7 +124,7 @@ pub enum TokenizerError {
     NotInVocabulary {
         /// The character.
         character: char,
-        /// Where it begins in the text.
+        /// Where it begins in the text, with its characters composed if the tokenizer does that.
         offset: usize,
     },
     /// A text longer than [`TEXT_BYTES_MAX`].
@@ -193,7 +203,9 @@ impl Tokenizer {
         }
         let types = token_types(gguf, texts.len())?;
         let mut with_control = Engine::new(model(gguf, texts)?);
-        with_control.with_pre_tokenizer(Some(split(gguf)?));
+        let (words, normalizer) = split(gguf)?;
+        with_control.with_pre_tokenizer(Some(words));
+        with_control.with_normalizer(normalizer);
         let added: Vec<AddedToken> = texts
             .iter()
             .zip(&types)
@@ -284,7 +296,8 @@ impl Tokenizer {
                 .bytes()
                 .any(|byte| !self.has_byte[usize::from(byte)])
         };
-        if let Some((offset, character)) = text.char_indices().find(unknown) {
+        let composed = self.composed(text)?;
+        if let Some((offset, character)) = composed.char_indices().find(unknown) {
             return Err(TokenizerError::NotInVocabulary { character, offset });
         }
         let engine = match control {
@@ -293,6 +306,16 @@ impl Tokenizer {
         };
         let encoding = engine.encode_fast(text, false).map_err(engine_error)?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The text as its words are found in it.
+    fn composed<'a>(&self, text: &'a str) -> Result<Cow<'a, str>, TokenizerError> {
+        let Some(normalizer) = self.plain.get_normalizer() else {
+            return Ok(text.into());
+        };
+        let mut composed = NormalizedString::from(text);
+        normalizer.normalize(&mut composed).map_err(engine_error)?;
+        Ok(composed.get().to_owned().into())
     }
 
     /// The bytes that a token stands for: none for a control token, or one that is not in the vocabulary.
@@ -362,17 +385,28 @@ fn model(gguf: &Gguf, texts: &[String]) -> Result<BPE, TokenizerError> {
         .map_err(engine_error)
 }
 
-fn split(gguf: &Gguf) -> Result<PreTokenizerWrapper, TokenizerError> {
-    let words = PreTokenizerWrapper::ByteLevel(ByteLevel::new(false, true, true));
+/// How text is split before merging, and what is done to it before that.
+fn split(gguf: &Gguf) -> Result<(PreTokenizerWrapper, Option<NormalizerWrapper>), TokenizerError> {
+    let sequence = |first: PreTokenizerWrapper, second: ByteLevel| {
+        let both = vec![first, PreTokenizerWrapper::ByteLevel(second)];
+        PreTokenizerWrapper::Sequence(Sequence::new(both))
+    };
+    let words = ByteLevel::new(false, true, true);
     let name = optional(gguf.string("tokenizer.ggml.pre"))?.unwrap_or("gpt-2");
     match name {
-        "gpt-2" => Ok(words),
+        "gpt-2" => Ok((PreTokenizerWrapper::ByteLevel(words), None)),
+        // Each digit alone; then GPT-2's words.
         "smollm" => {
-            // Each digit alone; then GPT-2's words.
             let digits = PreTokenizerWrapper::Digits(Digits::new(true));
-            Ok(PreTokenizerWrapper::Sequence(Sequence::new(vec![
-                digits, words,
-            ])))
+            Ok((sequence(digits, words), None))
+        }
+        // Words of its own, after composing characters: the model's own tokenizer does that, and llama.cpp does not.
+        "qwen2" => {
+            let pattern = SplitPattern::Regex(QWEN2_WORDS.to_owned());
+            let own = Split::new(pattern, SplitDelimiterBehavior::Isolated, false);
+            let own = PreTokenizerWrapper::Split(own.map_err(engine_error)?);
+            let bytes = ByteLevel::new(false, true, false);
+            Ok((sequence(own, bytes), Some(NormalizerWrapper::NFC(NFC))))
         }
         _ => Err(TokenizerError::UnsupportedSplit {
             name: name.chars().take(64).collect(),

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::ControlText::{Plain, Token};
 use super::*;
+use crate::config::Architecture;
 use crate::gguf::{Array, GgufFile, Value};
 use crate::testing::{GOLDEN_IDS, GOLDEN_TEXT, GgufWriter, TinyModel, model_path};
 
@@ -236,6 +237,118 @@ fn a_tiny_tokenizer_works() {
     assert_eq!(one_number("gpt-2"), one_number("smollm"));
 }
 
+/// Merges that show where Qwen2's words begin and end: some always happen, some never do. Their tokens take the places of bytes that no text has.
+const QWEN2_MERGES: [&str; 14] = [
+    "a b", "Ġ x", "1 2", "' S", "! Ċ", "Ġ Ġ", "Ċ x", "( x", "Ċ Ċ", "Ġ 1", "Ġ !", "x y", "S x",
+    "Ġ (",
+];
+
+/// The ids are by llama.cpp's server from the same vocabulary (xllamacpp 2026.10, `/tokenize`, 24 November 2026).
+const QWEN2_CASES: &[(&str, &[u32])] = &[
+    ("x x12 1", &[120, 192, 49, 50, 32, 49]),
+    ("I'S'Sx", &[73, 245, 245, 120]),
+    ("x!\n\nx (x", &[120, 246, 10, 120, 255, 120]),
+    ("  x\n\n  \n x", &[32, 192, 250, 247, 10, 192]),
+    ("x ! !\n", &[120, 252, 32, 246]),
+    ("x   1", &[120, 247, 32, 49]),
+    ("x \n\n\n!!\r\n x", &[120, 32, 250, 10, 33, 33, 13, 10, 192]),
+    ("xy_xy-x(xy)", &[253, 95, 253, 45, 120, 249, 121, 41]),
+    (
+        "'s 'T we'll WE'LL",
+        &[
+            39, 115, 32, 39, 84, 32, 119, 101, 39, 108, 108, 32, 87, 69, 39, 76, 76,
+        ],
+    ),
+    ("½Ⅷ٣x", &[194, 189, 226, 133, 167, 217, 163, 120]),
+    ("x  ", &[120, 247]),
+    (" (( x", &[255, 40, 192]),
+    (
+        "a\u{a0}x\u{3000} x",
+        &[97, 194, 160, 120, 227, 128, 128, 192],
+    ),
+];
+
+fn qwen2(change: impl FnOnce(&mut GgufWriter)) -> Tokenizer {
+    let tiny = TinyModel {
+        architecture: Architecture::Qwen2,
+        ..TinyModel::default()
+    };
+    let mut writer = tiny.writer();
+    let bytes = writer.bytes();
+    let gguf = Gguf::parse(&bytes[..], bytes.len() as u64).unwrap();
+    let mut tokens = gguf.strings("tokenizer.ggml.tokens").unwrap().to_vec();
+    let never = [0xC0, 0xC1].into_iter().chain(0xF5..=0xFF);
+    for (id, merge) in never.zip(&QWEN2_MERGES[1..]) {
+        tokens[id] = merge.replace(' ', "");
+    }
+    writer
+        .set("tokenizer.ggml.tokens", Value::Array(Array::String(tokens)))
+        .set("tokenizer.ggml.merges", strings(&QWEN2_MERGES));
+    change(&mut writer);
+    let bytes = writer.bytes();
+    Tokenizer::from_gguf(&Gguf::parse(&bytes[..], bytes.len() as u64).unwrap()).unwrap()
+}
+
+#[test]
+fn qwen2_has_words_of_its_own() {
+    let tokenizer = qwen2(|_| {});
+    for &(text, expected) in QWEN2_CASES {
+        let found = tokenizer.encode(text, Plain).unwrap();
+        assert_eq!(found, expected, "{text:?}");
+        assert_eq!(tokenizer.decode(&found), text);
+    }
+    assert_eq!(
+        tokenizer.encode("x<|im_end|> x", Token).unwrap(),
+        [120, 258, 192]
+    );
+}
+
+#[test]
+fn qwen2_composes_characters_as_its_own_tokenizer_does() {
+    let tokenizer = qwen2(|_| {});
+    let composed = tokenizer.encode("e\u{301}x", Plain).unwrap();
+    assert_eq!(composed, tokenizer.encode("éx", Plain).unwrap());
+    assert_eq!(composed, [0xC3, 0xA9, 120]);
+    // A control token is found before, whatever its last character would compose to.
+    assert_eq!(
+        tokenizer.encode("<|im_end|>\u{338}", Token).unwrap(),
+        [258, 0xCC, 0xB8]
+    );
+    // What composing makes may be missing too.
+    let without = qwen2(|writer| {
+        let bytes = writer.bytes();
+        let gguf = Gguf::parse(&bytes[..], bytes.len() as u64).unwrap();
+        let mut tokens = gguf.strings("tokenizer.ggml.tokens").unwrap().to_vec();
+        tokens[0xA9] = "gone".to_owned();
+        writer.set("tokenizer.ggml.tokens", Value::Array(Array::String(tokens)));
+    });
+    let error = without.encode("xe\u{301}", Plain).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            TokenizerError::NotInVocabulary {
+                character: 'é',
+                offset: 1
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn qwen2_splits_the_longest_texts_as_any_other() {
+    let tokenizer = qwen2(|_| {});
+    let spaces = " ".repeat(TEXT_BYTES_MAX - 1) + "x";
+    let found = tokenizer.encode(&spaces, Plain).unwrap();
+    assert_eq!(found.last(), Some(&192));
+    assert_eq!(tokenizer.decode(&found), spaces);
+    for text in ["!", "7", "\n", " \n", "xy", "'s", "\u{301}"] {
+        let text = text.repeat(TEXT_BYTES_MAX / text.len());
+        let found = tokenizer.encode(&text, Plain).unwrap();
+        assert_eq!(tokenizer.decode(&found), text);
+    }
+}
+
 #[test]
 fn ends_are_named_by_the_file_or_are_control_tokens() {
     let ends = |tokenizer: &Tokenizer| -> Vec<u32> {
@@ -271,7 +384,7 @@ fn corrupt_tokenizers_are_refused() {
         matches!(with("model", text("llama")), TokenizerError::UnsupportedModel { name } if name == "llama")
     );
     assert!(
-        matches!(with("pre", text("qwen2")), TokenizerError::UnsupportedSplit { name } if name == "qwen2")
+        matches!(with("pre", text("llama-bpe")), TokenizerError::UnsupportedSplit { name } if name == "llama-bpe")
     );
     assert!(matches!(
         with("tokens", strings(&["a"])),

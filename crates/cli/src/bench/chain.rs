@@ -164,6 +164,7 @@ impl Contender for Streamed {
             elapsed,
             submissions: after.submissions - before.submissions,
             barriers: after.barriers - before.barriers,
+            launches: after.dispatches - before.dispatches,
         })
     }
 

@@ -108,6 +108,7 @@ impl Contender for Raw {
             submissions,
             // There is one before each dispatch; the first of a submission is its opening one.
             barriers: launches - submissions,
+            launches,
         })
     }
 

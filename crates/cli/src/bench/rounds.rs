@@ -27,6 +27,8 @@ pub(crate) struct Sample {
     pub(crate) submissions: u64,
     /// Barriers inside submissions.
     pub(crate) barriers: u64,
+    /// Launches.
+    pub(crate) launches: u64,
 }
 
 /// How to measure.
@@ -36,8 +38,19 @@ pub(crate) struct Plan {
     pub(crate) rounds: u32,
     /// Clocks rise and caches fill for this long first.
     pub(crate) warm_up: Duration,
-    /// The fastest contender's turn takes about this long, so that neither the clock nor the change of turns shows.
-    pub(crate) turn: Duration,
+    /// So many turns of each contender come first at least.
+    pub(crate) warm_up_rounds: u32,
+    /// What a turn is.
+    pub(crate) turn: Turn,
+}
+
+/// How many steps a turn has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Turn {
+    /// As many as the fastest contender does in about this time, so that neither the clock nor the change of turns shows.
+    Lasting(Duration),
+    /// So many.
+    Steps(u32),
 }
 
 impl Plan {
@@ -46,7 +59,18 @@ impl Plan {
         Self {
             rounds,
             warm_up: Duration::from_millis(200),
-            turn: Duration::from_millis(3),
+            warm_up_rounds: 3,
+            turn: Turn::Lasting(Duration::from_millis(3)),
+        }
+    }
+
+    /// For turns of a fixed number of steps, which together take long.
+    pub(crate) fn of_steps(rounds: u32, steps: u32) -> Self {
+        Self {
+            rounds,
+            warm_up: Duration::ZERO,
+            warm_up_rounds: 1,
+            turn: Turn::Steps(steps),
         }
     }
 }
@@ -113,27 +137,42 @@ fn position(round: usize, turn: usize, contenders: usize) -> usize {
     (turn + round / 2) % contenders
 }
 
-/// At least three rounds. Each contender's result is checked by itself here, before others can hide what it did. Gives the steps of a turn.
+/// Each contender's result is checked by itself here, before others can hide what it did. Gives the steps of a turn.
 fn warm_up(contenders: &mut [Box<dyn Contender>], plan: &Plan) -> Result<u32, Failure> {
     let start = Instant::now();
     let mut fastest = Duration::MAX;
     let mut rounds = 0;
-    while rounds < 3 || start.elapsed() < plan.warm_up {
+    let trial = match plan.turn {
+        Turn::Lasting(_) => 1,
+        Turn::Steps(steps) => steps,
+    };
+    while rounds < plan.warm_up_rounds || start.elapsed() < plan.warm_up {
         for contender in contenders.iter_mut() {
-            fastest = fastest.min(contender.run(1)?.elapsed);
+            fastest = fastest.min(contender.run(trial)?.elapsed);
             if rounds == 0 {
                 contender.check()?;
             }
         }
         rounds += 1;
     }
-    let steps = plan.turn.as_nanos().div_ceil(fastest.as_nanos().max(1));
+    let Turn::Lasting(turn) = plan.turn else {
+        return Ok(trial);
+    };
+    let steps = turn.as_nanos().div_ceil(fastest.as_nanos().max(1));
     Ok(u32::try_from(steps)
         .unwrap_or(STEPS_MAX)
         .clamp(1, STEPS_MAX))
 }
 
 impl Measured {
+    /// A contender's median of something that is counted, a step.
+    pub(crate) fn per_step(&self, contender: usize, count: fn(&Sample) -> u64) -> f64 {
+        let samples = self.samples[contender].iter();
+        let mut values: Vec<f64> = samples.map(|it| count(it) as f64).collect();
+        values.sort_by(f64::total_cmp);
+        quantile(&values, 0.5) / f64::from(self.steps)
+    }
+
     /// The contenders' rows in their order; ratios say how many times as fast as contender `reference` each is.
     pub(crate) fn rows(&self, reference: usize) -> Vec<Row> {
         let reference = &self.samples[reference];
@@ -180,7 +219,7 @@ impl Measured {
 }
 
 /// Between the two nearest values of a sorted, non-empty list.
-fn quantile(sorted: &[f64], at: f64) -> f64 {
+pub(super) fn quantile(sorted: &[f64], at: f64) -> f64 {
     let place = at * (sorted.len() - 1) as f64;
     let (below, above) = (place.floor() as usize, place.ceil() as usize);
     sorted[below] + (sorted[above] - sorted[below]) * (place - place.floor())
@@ -223,6 +262,7 @@ mod tests {
                 elapsed: Duration::from_micros(self.micros) * steps,
                 submissions: 2 * u64::from(steps),
                 barriers: 3 * u64::from(steps),
+                launches: 5 * u64::from(steps),
             })
         }
 
@@ -257,7 +297,8 @@ mod tests {
         Plan {
             rounds: 30,
             warm_up: Duration::ZERO,
-            turn: Duration::from_millis(1),
+            warm_up_rounds: 3,
+            turn: Turn::Lasting(Duration::from_millis(1)),
         }
     }
 
@@ -274,6 +315,16 @@ mod tests {
         assert!((rows[1].ratio_to_every_dispatch - 4.0).abs() < 1e-6);
         assert!((rows[0].ratio_to_every_dispatch - 1.0).abs() < 1e-6);
         assert_eq!((rows[1].submissions, rows[1].barriers), (2, 3));
+        assert_eq!(measured.per_step(1, |it| it.launches), 5.0);
+    }
+
+    #[test]
+    fn a_turn_of_fixed_steps_has_so_many_from_the_first() {
+        let (mut contenders, turns) = contenders(false);
+        let measured = run(&mut contenders, &Plan::of_steps(2, 7), &mut || {}).unwrap();
+        assert_eq!(measured.steps, 7);
+        assert_eq!(turns.borrow().len(), 3 * (1 + 2));
+        assert!((measured.rows(0)[2].us_per_step - 500.0).abs() < 1e-6);
     }
 
     #[test]

@@ -60,7 +60,8 @@ fn every_type() -> GgufWriter {
         )
         .tensor("matrix", &[32, 3], TensorType::Q4_1, (0..60).collect())
         .tensor("vector", &[3], TensorType::F32, vec![7; 12])
-        .tensor("half", &[1, 2, 1, 2], TensorType::F16, vec![8; 8]);
+        .tensor("half", &[1, 2, 1, 2], TensorType::F16, vec![8; 8])
+        .tensor("super", &[256], TensorType::Q6K, vec![9; 210]);
     writer
 }
 
@@ -354,11 +355,41 @@ fn corrupt_tensors_are_refused() {
             ..
         })
     ));
-    let error = one(&[256], 12, None).unwrap_err();
+    let error = one(&[256], 10, None).unwrap_err();
     assert!(
-        matches!(&error, GgufError::UnsupportedTensorType { tensor, type_name } if tensor == "t" && type_name == "Q4_K"),
+        matches!(&error, GgufError::UnsupportedTensorType { tensor, type_name } if tensor == "t" && type_name == "Q2_K"),
         "{error}"
     );
+}
+
+#[test]
+fn super_blocks_are_whole_and_inside() {
+    for ty in [TensorType::Q4K, TensorType::Q5K, TensorType::Q6K] {
+        let bytes = ty.block_bytes();
+        let of = |dims: &[u64], bytes: u64| {
+            let mut writer = GgufWriter::default();
+            let data = vec![0; bytes as usize];
+            parse(&writer.tensor("t", dims, ty, data).bytes())
+        };
+        assert_eq!(
+            of(&[256, 3], 3 * bytes).unwrap().tensors()[0].bytes,
+            3 * bytes
+        );
+        for columns in [32, 128, 255, 384] {
+            assert!(
+                matches!(of(&[columns, 2], 2 * bytes), Err(GgufError::BadShape { tensor, type_name, .. })
+                    if tensor == "t" && type_name == ty.name())
+            );
+        }
+        assert!(
+            matches!(of(&[256, 3], 3 * bytes - 1), Err(GgufError::TensorOutside { tensor, bytes: found, .. })
+                if tensor == "t" && found == 3 * bytes)
+        );
+        assert!(matches!(
+            of(&[1 << 32, 1 << 32], 0),
+            Err(GgufError::BadShape { .. })
+        ));
+    }
 }
 
 #[test]

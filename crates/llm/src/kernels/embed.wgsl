@@ -1,4 +1,4 @@
-// x[token] = row tokens[position + token] of the embedding table.
+// x[token] = row tokens[position + token] of the embedding table, if the row is in the piece of the table that is bound.
 //
 // An invocation copies one block of 32 columns. Grid: ceil(blocks / 64) by tokens.
 
@@ -10,6 +10,9 @@ struct Scalars {
     position: u32,
     // Rows of the table: a token beyond it gets the last row.
     vocabulary: u32,
+    // Rows of the piece: its first, and how many.
+    first: u32,
+    rows: u32,
 }
 var<immediate> p: Scalars;
 
@@ -17,12 +20,12 @@ var<immediate> p: Scalars;
 fn embed(@builtin(global_invocation_id) id: vec3<u32>) {
     let block = id.x;
     let token = id.y;
-    if block >= p.blocks {
+    let row = min(tokens[p.position + token], p.vocabulary - 1u);
+    if block >= p.blocks || row < p.first || row - p.first >= p.rows {
         return;
     }
-    let row = min(tokens[p.position + token], p.vocabulary - 1u);
-    var w = decode(row * p.blocks + block);
-    for (var i = 0u; i < 8u; i++) {
-        x[(token * p.blocks + block) * 8u + i] = w[i];
-    }
+    var w = decode((row - p.first) * p.blocks + block);
+    //#each i 8
+    x[(token * p.blocks + block) * 8u + $iu] = w[$i];
+    //#end
 }

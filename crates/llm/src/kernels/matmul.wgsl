@@ -1,31 +1,31 @@
-// y[token][row] = sum over columns of W[row][column] * x[token][column].
+// y[token][row] = sum over columns of W[row][column] * x[token][column], for several tokens on a software device.
 //
-// LANES invocations share a row, each taking every LANES-th block of 32 columns; an invocation works on ROWS rows and TOKENS tokens, so that what it decodes and
-// loads is used several times. A GPU wants many lanes; a software device, where a barrier is dear and every load counts, wants one lane and more rows.
+// An invocation works on ROWS rows and TOKENS tokens, so that what it decodes and loads is used several times. (A GPU makes tiles: see `tile.wgsl`.)
 //
-// GATED: row r of the output comes from rows r and rows + r of W, as silu(first) * second.
-// ADD: the output is added to what is there, which makes it a residual connection.
+// GATED: output r comes from rows r and `rows` + r of the piece, as silu(first) * second.
+// BIAS: a vector is added. ADD: the output is added to what is there, which makes it a residual connection.
 //
-// SHARED is set where LANES is more than 1. OUTPUTS is ROWS, or half of it if GATED.
+// OUTPUTS is ROWS, or half of it if GATED.
 //
-// Grid: ceil(rows / (WORKGROUP / LANES * OUTPUTS)) by ceil(tokens / TOKENS).
+// Grid: ceil(rows / (WORKGROUP * OUTPUTS)) by ceil(tokens / TOKENS).
 
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
+//#if BIAS
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+//#endif
 
 struct Scalars {
-    // Rows of the output.
+    // Outputs of the piece of W that is bound: its first, and how many.
+    first: u32,
     rows: u32,
+    // Outputs of all of W.
+    height: u32,
     // Blocks of 32 columns in a row.
     blocks: u32,
     tokens: u32,
 }
 var<immediate> p: Scalars;
-
-const GROUPS = WORKGROUP / LANES;
-//#if SHARED
-var<workgroup> partial: array<f32, WORKGROUP * ROWS * TOKENS>;
-//#endif
 
 // Row of W that goes into output `first + r`, or, of a gated pair, `first + r / 2`.
 fn weight_row(first: u32, r: u32) -> u32 {
@@ -39,11 +39,10 @@ fn weight_row(first: u32, r: u32) -> u32 {
 
 @compute @workgroup_size(WORKGROUP)
 fn matmul(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3<u32>) {
-    let lane = local % LANES;
-    let first = (group.x * GROUPS + local / LANES) * OUTPUTS;
+    let first = (group.x * WORKGROUP + local) * OUTPUTS;
     let token = group.y * TOKENS;
     var sums: array<array<f32, TOKENS>, ROWS>;
-    for (var block = lane; block < p.blocks; block += LANES) {
+    for (var block = 0u; block < p.blocks; block++) {
         var inputs: array<array<vec4<f32>, 8>, TOKENS>;
         for (var t = 0u; t < TOKENS; t++) {
             let start = (min(token + t, p.tokens - 1u) * p.blocks + block) * 8u;
@@ -62,39 +61,24 @@ fn matmul(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) gr
             }
         }
     }
-    //#if SHARED
-    for (var r = 0u; r < ROWS; r++) {
-        for (var t = 0u; t < TOKENS; t++) {
-            partial[(local * ROWS + r) * TOKENS + t] = sums[r][t];
-        }
-    }
-    workgroupBarrier();
-    if lane > 0u {
-        return;
-    }
-    for (var other = 1u; other < LANES; other++) {
-        for (var r = 0u; r < ROWS; r++) {
-            for (var t = 0u; t < TOKENS; t++) {
-                sums[r][t] += partial[((local + other) * ROWS + r) * TOKENS + t];
-            }
-        }
-    }
-    //#endif
     for (var o = 0u; o < OUTPUTS; o++) {
         for (var t = 0u; t < TOKENS; t++) {
             if first + o < p.rows && token + t < p.tokens {
-                let at = (token + t) * p.rows + first + o;
+                let row = p.first + first + o;
+                let at = (token + t) * p.height + row;
                 //#if GATED
                 let gate = sums[2u * o][t];
-                let value = gate / (1.0 + exp(-gate)) * sums[2u * o + 1u][t];
+                var value = gate / (1.0 + exp(-gate)) * sums[2u * o + 1u][t];
                 //#else
-                let value = sums[o][t];
+                var value = sums[o][t];
+                //#endif
+                //#if BIAS
+                value += bias[row];
                 //#endif
                 //#if ADD
-                y[at] += value;
-                //#else
-                y[at] = value;
+                value += y[at];
                 //#endif
+                y[at] = value;
             }
         }
     }

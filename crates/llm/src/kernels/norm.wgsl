@@ -8,8 +8,6 @@
 
 struct Scalars {
     columns: u32,
-    // First token of x; y starts at its own beginning.
-    first: u32,
     epsilon: f32,
 }
 var<immediate> p: Scalars;
@@ -18,7 +16,7 @@ var<workgroup> sums: array<f32, 64>;
 
 @compute @workgroup_size(64)
 fn norm(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3<u32>) {
-    let start = (p.first + group.x) * p.columns;
+    let start = group.x * p.columns;
     var sum = 0.0;
     for (var i = local; i < p.columns; i += 64u) {
         let value = x[start + i];

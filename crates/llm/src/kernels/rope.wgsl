@@ -1,10 +1,7 @@
-// Rotary position embedding of queries and keys, and the append to the key and value cache.
+// Rotary position embedding of the queries and keys of several tokens, and the append to the key and value cache. (For one token `attention.wgsl` does it.)
 //
-// A row of qkv holds the query heads, then the key heads, then the value heads. A pair (a, b) of a head at some position turns by that position's angle for the
-// pair, whose cosine and sine stand in a table made on the host: a device's own sine is good to 11 bits. Queries are turned in place. Keys and values go to the caches as
-// pairs of halves, one word a pair, one row a position.
-//
-// PAIR_STRIDE: distance between the two elements of a pair; 1 for neighbouring pairs, half a head to rotate halves.
+// A pair (a, b) of a head at some position turns by that position's angle for the pair, whose cosine and sine stand in a table made on the host: a device's own sine is good to 11 bits.
+// Queries are turned in place. Keys and values go to the caches as halves: see `cache.wgsl`.
 //
 // An invocation handles one pair. Grid: ceil(pairs of a row / 64) by tokens.
 
@@ -27,24 +24,19 @@ fn rope(@builtin(global_invocation_id) id: vec3<u32>) {
     if head >= HEADS + 2u * HEADS_KV {
         return;
     }
-    let first = select(2u * pair, pair, PAIR_STRIDE > 1u);
-    let a = (token * (HEADS + 2u * HEADS_KV) + head) * 2u * HEAD_PAIRS + first;
-    let b = a + PAIR_STRIDE;
+    let start = head_start(token, head);
     if head >= HEADS + HEADS_KV {
-        let row = position * HEADS_KV + head - HEADS - HEADS_KV;
-        // Values are stored as neighbours, whatever a pair is.
-        let v = (token * (HEADS + 2u * HEADS_KV) + head) * 2u * HEAD_PAIRS + 2u * pair;
-        values[row * HEAD_PAIRS + pair] = pack2x16float(vec2<f32>(qkv[v], qkv[v + 1u]));
+        let at = 4u * value_at(position, head - HEADS - HEADS_KV, pair / 4u) + pair % 4u;
+        values[at] = pack2x16float(vec2<f32>(qkv[start + 2u * pair], qkv[start + 2u * pair + 1u]));
         return;
     }
-    let turn = turns[position * HEAD_PAIRS + pair];
-    let old = vec2<f32>(qkv[a], qkv[b]);
-    let turned = vec2<f32>(old.x * turn.x - old.y * turn.y, old.x * turn.y + old.y * turn.x);
+    let a = pair_start(start, pair);
+    let b = a + PAIR_STRIDE;
+    let v = turned(vec2<f32>(qkv[a], qkv[b]), turns[position * HEAD_PAIRS + pair]);
     if head >= HEADS {
-        let row = position * HEADS_KV + head - HEADS;
-        keys[row * HEAD_PAIRS + pair] = pack2x16float(turned);
+        keys[4u * key_at(position, head - HEADS, pair / 4u) + pair % 4u] = pack2x16float(v);
     } else {
-        qkv[a] = turned.x;
-        qkv[b] = turned.y;
+        qkv[a] = v.x;
+        qkv[b] = v.y;
     }
 }

@@ -9,3 +9,11 @@ fn decode(block: u32) -> array<vec4<f32>, 8> {
     }
     return w;
 }
+
+// Elements 4 i to 4 i + 3, and the same 16 further on.
+fn part(block: u32, i: u32) -> array<vec4<f32>, 2> {
+    return array<vec4<f32>, 2>(
+        bitcast<vec4<f32>>(quants[8u * block + i]),
+        bitcast<vec4<f32>>(quants[8u * block + 4u + i]),
+    );
+}

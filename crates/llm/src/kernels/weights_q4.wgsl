@@ -14,3 +14,13 @@ fn decode(block: u32) -> array<vec4<f32>, 8> {
     }
     return w;
 }
+
+// Elements 4 i to 4 i + 3, and the same 16 further on.
+fn part(block: u32, i: u32) -> array<vec4<f32>, 2> {
+    let q = quants[block][i];
+    let scale = unpack2x16float(scales[block]);
+    return array<vec4<f32>, 2>(
+        vec4<f32>(unpack4xU8(q & 0x0f0f0f0fu)) * scale.x + scale.y,
+        vec4<f32>(unpack4xU8((q >> 4u) & 0x0f0f0f0fu)) * scale.x + scale.y,
+    );
+}

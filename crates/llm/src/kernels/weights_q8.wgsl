@@ -14,3 +14,12 @@ fn decode(block: u32) -> array<vec4<f32>, 8> {
     }
     return w;
 }
+
+// Elements 4 i to 4 i + 3, and the same 16 further on.
+fn part(block: u32, i: u32) -> array<vec4<f32>, 2> {
+    let scale = unpack2x16float(scales[block]).x;
+    return array<vec4<f32>, 2>(
+        vec4<f32>(unpack4xI8(quants[2u * block][i])) * scale,
+        vec4<f32>(unpack4xI8(quants[2u * block + 1u][i])) * scale,
+    );
+}

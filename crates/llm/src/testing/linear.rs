@@ -113,3 +113,10 @@ pub(super) fn add_assign(sum: &mut [f32], term: &[f32]) {
         .zip(term)
         .for_each(|(sum, term)| *sum += term);
 }
+
+/// Adds a bias to each row, or nothing if it is empty.
+pub(super) fn add_to_rows(rows: &mut [f32], bias: &[f32]) {
+    for row in rows.chunks_exact_mut(bias.len().max(1)) {
+        add_assign(row, bias);
+    }
+}

@@ -3,6 +3,7 @@
 mod golden;
 mod linear;
 mod model;
+pub(crate) mod random;
 mod reference;
 mod writer;
 
@@ -11,16 +12,18 @@ pub use model::{MODEL_FILE_NAME, TinyModel, model_path};
 pub use reference::{Activations, LayerActivations, Reference};
 pub use writer::GgufWriter;
 
+pub use crate::kernels::Target;
+
 /// The WGSL of the decoder's kernels for a model's shape, by name.
 ///
 /// # Panics
 /// If the tiny model is not one that the crate can decode.
-pub fn kernel_sources(tiny: &TinyModel, software: bool) -> Vec<(String, String)> {
+pub fn kernel_sources(tiny: &TinyModel, target: Target) -> Vec<(String, String)> {
     let bytes = tiny.bytes();
     let gguf = crate::gguf::Gguf::parse(bytes.as_slice(), bytes.len() as u64);
     let config = gguf.map(|it| crate::config::Config::from_gguf(&it));
     match config {
-        Ok(Ok(config)) => crate::kernels::sources(&config, software),
+        Ok(Ok(config)) => crate::kernels::sources(&config, target),
         other => panic!("{other:?}"),
     }
 }

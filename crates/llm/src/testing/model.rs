@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
-use half::f16;
-
 use super::GgufWriter;
+use super::random::Random;
+use crate::config::Architecture;
 use crate::gguf::{Array, Value};
 use crate::quant::TensorType;
 
@@ -35,15 +35,18 @@ pub fn model_path() -> PathBuf {
     path
 }
 
-/// A Llama of a few thousand weights, drawn from a seed: what tests of shapes, types and bad input decode.
+/// A model of a few thousand weights, drawn from a seed: what tests of shapes, types and bad input decode.
 ///
 /// Its tokenizer has the 256 bytes, one merge (`ab`), and the control tokens `<|im_start|>` and `<|im_end|>`.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "the fields are those of `Config`")]
 pub struct TinyModel {
     pub seed: u64,
+    pub architecture: Architecture,
     /// The type of every matrix; norms are F32.
     pub ty: TensorType,
+    /// The type of the value projection and of the feed-forward network's last matrix, if not `ty`.
+    pub better_ty: Option<TensorType>,
     pub layers: u32,
     pub context_tokens: u32,
     pub heads: u32,
@@ -57,7 +60,9 @@ impl Default for TinyModel {
     fn default() -> Self {
         Self {
             seed: 1,
+            architecture: Architecture::Llama,
             ty: TensorType::Q4_1,
+            better_ty: None,
             layers: 2,
             context_tokens: 64,
             heads: 4,
@@ -76,8 +81,10 @@ impl TinyModel {
     /// A writer that holds the model: change it before [`GgufWriter::bytes`] to break the model.
     pub fn writer(&self) -> GgufWriter {
         let mut writer = GgufWriter::default();
-        let mut number = |key: &str, value: u32| {
-            writer.add(&format!("llama.{key}"), Value::U32(value));
+        let architecture = self.architecture.name();
+        let key = |key: &str| format!("{architecture}.{key}");
+        let mut number = |name: &str, value: u32| {
+            writer.add(&key(name), Value::U32(value));
         };
         let embedding = self.heads * self.head_elements;
         number("block_count", self.layers);
@@ -89,11 +96,14 @@ impl TinyModel {
         number("rope.dimension_count", self.head_elements);
         number("vocab_size", Self::VOCABULARY);
         writer
-            .add("general.architecture", Value::String("llama".to_owned()))
+            .add(
+                "general.architecture",
+                Value::String(architecture.to_owned()),
+            )
             .add("general.name", Value::String("tiny".to_owned()))
-            .add("llama.rope.freq_base", Value::F32(10_000.0))
-            .add("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-5));
-        tokenizer(&mut writer);
+            .add(&key("rope.freq_base"), Value::F32(self.rope_base()))
+            .add(&key("attention.layer_norm_rms_epsilon"), Value::F32(1e-5));
+        tokenizer(&mut writer, self.architecture);
         self.tensors(&mut writer);
         writer
     }
@@ -101,6 +111,13 @@ impl TinyModel {
     /// The file.
     pub fn bytes(&self) -> Vec<u8> {
         self.writer().bytes()
+    }
+
+    fn rope_base(&self) -> f32 {
+        match self.architecture {
+            Architecture::Llama => 10_000.0,
+            Architecture::Qwen2 => 1_000_000.0,
+        }
     }
 
     fn tensors(&self, writer: &mut GgufWriter) {
@@ -112,9 +129,15 @@ impl TinyModel {
         ]
         .map(u64::from);
         let vocabulary = u64::from(Self::VOCABULARY);
-        let mut matrix = |writer: &mut GgufWriter, name: &str, dims: [u64; 2]| {
-            let data = random.matrix(self.ty, dims);
-            writer.tensor(name, &dims, self.ty, data);
+        let mut typed = |writer: &mut GgufWriter, name: &str, dims: [u64; 2], ty| {
+            let data = random.matrix(ty, dims);
+            writer.tensor(name, &dims, ty, data);
+        };
+        let mut biases = Random(!self.seed);
+        let mut matrix = |writer: &mut GgufWriter, name: &str, dims| {
+            let better = name.ends_with("attn_v.weight") || name.ends_with("ffn_down.weight");
+            let better = self.better_ty.filter(|_| better);
+            typed(writer, name, dims, better.unwrap_or(self.ty));
         };
         matrix(writer, "token_embd.weight", [embedding, vocabulary]);
         for layer in 0..self.layers {
@@ -123,6 +146,14 @@ impl TinyModel {
             matrix(writer, &name("attn_q"), [embedding, embedding]);
             matrix(writer, &name("attn_k"), [embedding, key_value]);
             matrix(writer, &name("attn_v"), [embedding, key_value]);
+            if self.architecture.attention_bias() {
+                let parts = [("q", embedding), ("k", key_value), ("v", key_value)];
+                for (part, elements) in parts {
+                    let data = (0..elements).flat_map(|_| biases.unit().to_le_bytes());
+                    let name = format!("blk.{layer}.attn_{part}.bias");
+                    writer.tensor(&name, &[elements], TensorType::F32, data.collect());
+                }
+            }
             matrix(writer, &name("attn_output"), [embedding, embedding]);
             norm(writer, &name("ffn_norm"), embedding, layer + 1);
             matrix(writer, &name("ffn_gate"), [embedding, feed_forward]);
@@ -145,7 +176,11 @@ fn norm(writer: &mut GgufWriter, name: &str, elements: u64, salt: u32) {
     writer.tensor(name, &[elements], TensorType::F32, data);
 }
 
-fn tokenizer(writer: &mut GgufWriter) {
+fn tokenizer(writer: &mut GgufWriter, architecture: Architecture) {
+    let split = match architecture {
+        Architecture::Llama => "smollm",
+        Architecture::Qwen2 => "qwen2",
+    };
     let mut tokens: Vec<String> = (0..=255)
         .map(|byte| crate::byte_level::to_char(byte).to_string())
         .collect();
@@ -157,7 +192,7 @@ fn tokenizer(writer: &mut GgufWriter) {
                     '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
     writer
         .add("tokenizer.ggml.model", Value::String("gpt2".to_owned()))
-        .add("tokenizer.ggml.pre", Value::String("smollm".to_owned()))
+        .add("tokenizer.ggml.pre", Value::String(split.to_owned()))
         .add("tokenizer.ggml.add_bos_token", Value::Bool(false))
         .add("tokenizer.ggml.tokens", Value::Array(Array::String(tokens)))
         .add("tokenizer.ggml.token_type", Value::Array(Array::I32(types)))
@@ -171,52 +206,4 @@ fn tokenizer(writer: &mut GgufWriter) {
             "tokenizer.chat_template",
             Value::String(template.to_owned()),
         );
-}
-
-/// SplitMix64 (Steele, Lea and Flood, 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// From -1 to 1.
-    fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
-
-    /// Weights of mean 0, of about the size that keeps activations near 1.
-    fn matrix(&mut self, ty: TensorType, dims: [u64; 2]) -> Vec<u8> {
-        let scale = (3.0 / dims[0] as f32).sqrt();
-        let mut data = Vec::new();
-        for _ in 0..dims[0] * dims[1] / ty.block_elements() {
-            // Blocks differ in scale, so that a scale taken from a neighbouring block shows.
-            let block_scale = scale * (1.0 + 0.5 * self.unit());
-            match ty {
-                TensorType::F32 => data.extend((self.unit() * scale).to_le_bytes()),
-                TensorType::F16 => data.extend(f16::from_f32(self.unit() * scale).to_le_bytes()),
-                TensorType::Bf16 => {
-                    data.extend(half::bf16::from_f32(self.unit() * scale).to_le_bytes())
-                }
-                TensorType::Q4_0 => data.extend(f16::from_f32(block_scale / 8.0).to_le_bytes()),
-                TensorType::Q4_1 => {
-                    data.extend(f16::from_f32(block_scale / 7.5).to_le_bytes());
-                    data.extend(f16::from_f32(-block_scale).to_le_bytes());
-                }
-                TensorType::Q8_0 => data.extend(f16::from_f32(block_scale / 127.0).to_le_bytes()),
-            }
-            let packed_bytes = match ty {
-                TensorType::Q4_0 | TensorType::Q4_1 => 16,
-                TensorType::Q8_0 => 32,
-                _ => 0,
-            };
-            data.extend((0..packed_bytes).map(|_| self.next() as u8));
-        }
-        data
-    }
 }

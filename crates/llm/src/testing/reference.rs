@@ -1,4 +1,4 @@
-use super::linear::{add_assign, matrix_product, norm, rope, silu, softmax};
+use super::linear::{add_assign, add_to_rows, matrix_product, norm, rope, silu, softmax};
 use crate::config::{Config, ConfigError};
 use crate::gguf::{Gguf, GgufError, GgufFile, TensorInfo};
 use crate::quant::dequantise;
@@ -23,6 +23,8 @@ struct Layer {
     attn_q: Vec<f32>,
     attn_k: Vec<f32>,
     attn_v: Vec<f32>,
+    /// Biases of queries, keys and values: empty where there are none.
+    biases: [Vec<f32>; 3],
     attn_output: Vec<f32>,
     ffn_norm: Vec<f32>,
     ffn_gate: Vec<f32>,
@@ -105,18 +107,19 @@ impl Reference {
         read: impl Fn(&TensorInfo) -> Result<Vec<f32>, GgufError>,
     ) -> Result<Self, ConfigError> {
         let config = Config::from_gguf(gguf)?;
-        assert!(
-            !config.architecture.attention_bias(),
-            "the reference has no biases yet"
-        );
         let tensor = |name: &str| read(gguf.tensor(name)?);
         let layer = |index: u32| -> Result<Layer, GgufError> {
             let part = |name: &str| tensor(&format!("blk.{index}.{name}.weight"));
+            let bias = |name: &str| match config.architecture.attention_bias() {
+                true => tensor(&format!("blk.{index}.{name}.bias")),
+                false => Ok(Vec::new()),
+            };
             Ok(Layer {
                 attn_norm: part("attn_norm")?,
                 attn_q: part("attn_q")?,
                 attn_k: part("attn_k")?,
                 attn_v: part("attn_v")?,
+                biases: [bias("attn_q")?, bias("attn_k")?, bias("attn_v")?],
                 attn_output: part("attn_output")?,
                 ffn_norm: part("ffn_norm")?,
                 ffn_gate: part("ffn_gate")?,
@@ -229,7 +232,10 @@ impl Layer {
         let attn_norm = norm(residual, &self.attn_norm, config.norm_epsilon);
         let mut q = matrix_product(&self.attn_q, &attn_norm, width);
         let mut k = matrix_product(&self.attn_k, &attn_norm, width);
-        let v = matrix_product(&self.attn_v, &attn_norm, width);
+        let mut v = matrix_product(&self.attn_v, &attn_norm, width);
+        for (rows, bias) in [&mut q, &mut k, &mut v].into_iter().zip(&self.biases) {
+            add_to_rows(rows, bias);
+        }
         rope(&mut q, config.query_width() as usize, config, position);
         rope(&mut k, config.key_value_width() as usize, config, position);
         self.keys.extend(&k);

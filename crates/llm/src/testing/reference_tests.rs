@@ -1,6 +1,8 @@
 use super::*;
+use crate::config::Architecture;
+use crate::gguf::Value;
 use crate::quant::TensorType;
-use crate::testing::{GOLDEN_IDS, GOLDEN_NLL, TinyModel, model_path};
+use crate::testing::{GOLDEN_IDS, GOLDEN_NLL, GgufWriter, TinyModel, model_path};
 
 #[test]
 fn the_golden_text_has_the_golden_nll() {
@@ -84,4 +86,87 @@ fn untied_models_use_their_own_output() {
         .trace(&[1, 2]);
     assert_eq!(tied.output_norm, untied.output_norm);
     assert_ne!(tied.logits, untied.logits);
+}
+
+#[test]
+fn biases_and_the_style_of_rotation_matter() {
+    let tiny = TinyModel {
+        architecture: Architecture::Qwen2,
+        ty: TensorType::F32,
+        ..TinyModel::default()
+    };
+    let of = |writer: &GgufWriter| {
+        let logits = Reference::from_bytes(&writer.bytes())
+            .unwrap()
+            .forward(&[1, 2, 3]);
+        assert!(logits.iter().all(|it| it.is_finite()));
+        logits
+    };
+    let logits = of(&tiny.writer());
+    for (name, elements) in [
+        ("attn_q.bias", 64),
+        ("attn_k.bias", 32),
+        ("attn_v.bias", 32),
+    ] {
+        let name = format!("blk.1.{name}");
+        let mut writer = tiny.writer();
+        writer.remove_tensor(&name);
+        writer.tensor(
+            &name,
+            &[elements],
+            TensorType::F32,
+            vec![0; 4 * elements as usize],
+        );
+        assert_ne!(of(&writer), logits, "{name}");
+    }
+    // The same weights and no biases, in one style and in the other.
+    let llama = TinyModel {
+        architecture: Architecture::Llama,
+        ..tiny.clone()
+    };
+    let mut halves = tiny.writer();
+    halves.set("qwen2.rope.freq_base", Value::F32(10_000.0));
+    for layer in 0..2 {
+        for (part, elements) in [("q", 64), ("k", 32), ("v", 32)] {
+            let name = format!("blk.{layer}.attn_{part}.bias");
+            let zeros = vec![0; 4 * elements as usize];
+            halves.remove_tensor(&name);
+            halves.tensor(&name, &[elements], TensorType::F32, zeros);
+        }
+    }
+    assert_ne!(of(&halves), of(&llama.writer()));
+}
+
+/// The likeliest tokens after twelve, and their log-probabilities, by llama.cpp's server (xllamacpp 2026.10, `/completion`, 24 November 2026), whose cache has halves.
+const QWEN2_LIKELIEST: [(usize, f32); 6] = [
+    (117, -3.8181),
+    (214, -4.0613),
+    (212, -4.0738),
+    (224, -4.0959),
+    (234, -4.1446),
+    (136, -4.1755),
+];
+
+#[test]
+fn a_tiny_qwen2_is_the_same_model_to_llama_cpp() {
+    let tiny = TinyModel {
+        architecture: Architecture::Qwen2,
+        ty: TensorType::F32,
+        head_elements: 64,
+        feed_forward: 256,
+        tied_embeddings: false,
+        ..TinyModel::default()
+    };
+    let mut reference = Reference::from_bytes(&tiny.bytes()).unwrap();
+    let tokens: Vec<u32> = (0..12).map(|it| (it * 37 + 11) % 250).collect();
+    let logits = reference.forward(&tokens);
+    let last = &logits[logits.len() - TinyModel::VOCABULARY as usize..];
+    let total = last.iter().map(|it| it.exp()).sum::<f32>().ln();
+    for (id, expected) in QWEN2_LIKELIEST {
+        let found = last[id] - total;
+        assert!(
+            (found - expected).abs() < 0.003,
+            "{id}: {found}, {expected}"
+        );
+    }
 }

@@ -13,7 +13,6 @@ struct _mslBufferSizes {
 typedef float type_1[1];
 struct Scalars {
     uint columns;
-    uint first;
     float epsilon;
 };
 struct type_3 {
@@ -41,9 +40,8 @@ struct normInput {
     float total = 0.0;
     uint i_1 = 0u;
     uint i_2 = {};
-    uint _e4 = p.first;
-    uint _e9 = p.columns;
-    uint start = (_e4 + group.x) * _e9;
+    uint _e5 = p.columns;
+    uint start = group.x * _e5;
     i = local;
     uint2 loop_bound = uint2(4294967295u);
     bool loop_init = true;
@@ -51,25 +49,25 @@ struct normInput {
         if (metal::all(loop_bound == uint2(0u))) { break; }
         loop_bound -= uint2(loop_bound.y == 0u, 1u);
         if (!loop_init) {
-            uint _e27 = i;
-            i = _e27 + 64u;
+            uint _e23 = i;
+            i = _e23 + 64u;
         }
         loop_init = false;
-        uint _e14 = i;
-        uint _e17 = p.columns;
-        if (_e14 < _e17) {
+        uint _e10 = i;
+        uint _e13 = p.columns;
+        if (_e10 < _e13) {
         } else {
             break;
         }
         {
-            uint _e20 = i;
-            float value = x[metal::min(unsigned(start + _e20), (_buffer_sizes.size0 - 0 - 4) / 4)];
-            float _e24 = sum;
-            sum = _e24 + (value * value);
+            uint _e16 = i;
+            float value = x[metal::min(unsigned(start + _e16), (_buffer_sizes.size0 - 0 - 4) / 4)];
+            float _e20 = sum;
+            sum = _e20 + (value * value);
         }
     }
-    float _e32 = sum;
-    sums.inner[metal::min(unsigned(local), 63u)] = _e32;
+    float _e28 = sum;
+    sums.inner[metal::min(unsigned(local), 63u)] = _e28;
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     uint2 loop_bound_1 = uint2(4294967295u);
     bool loop_init_1 = true;
@@ -77,26 +75,26 @@ struct normInput {
         if (metal::all(loop_bound_1 == uint2(0u))) { break; }
         loop_bound_1 -= uint2(loop_bound_1.y == 0u, 1u);
         if (!loop_init_1) {
-            uint _e47 = i_1;
-            i_1 = _e47 + 1u;
+            uint _e43 = i_1;
+            i_1 = _e43 + 1u;
         }
         loop_init_1 = false;
-        uint _e37 = i_1;
-        if (_e37 < 64u) {
+        uint _e33 = i_1;
+        if (_e33 < 64u) {
         } else {
             break;
         }
         {
-            float _e40 = total;
-            uint _e42 = i_1;
-            float _e44 = sums.inner[metal::min(unsigned(_e42), 63u)];
-            total = _e40 + _e44;
+            float _e36 = total;
+            uint _e38 = i_1;
+            float _e40 = sums.inner[metal::min(unsigned(_e38), 63u)];
+            total = _e36 + _e40;
         }
     }
-    float _e49 = total;
-    uint _e52 = p.columns;
-    float _e57 = p.epsilon;
-    float scale = 1.0 / metal::sqrt((_e49 / static_cast<float>(_e52)) + _e57);
+    float _e45 = total;
+    uint _e48 = p.columns;
+    float _e53 = p.epsilon;
+    float scale = 1.0 / metal::sqrt((_e45 / static_cast<float>(_e48)) + _e53);
     i_2 = local;
     uint2 loop_bound_2 = uint2(4294967295u);
     bool loop_init_2 = true;
@@ -104,24 +102,24 @@ struct normInput {
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e88 = i_2;
-            i_2 = _e88 + 64u;
+            uint _e84 = i_2;
+            i_2 = _e84 + 64u;
         }
         loop_init_2 = false;
-        uint _e63 = i_2;
-        uint _e66 = p.columns;
-        if (_e63 < _e66) {
+        uint _e59 = i_2;
+        uint _e62 = p.columns;
+        if (_e59 < _e62) {
         } else {
             break;
         }
         {
-            uint _e72 = p.columns;
+            uint _e68 = p.columns;
+            uint _e70 = i_2;
             uint _e74 = i_2;
-            uint _e78 = i_2;
-            float _e81 = x[metal::min(unsigned(start + _e78), (_buffer_sizes.size0 - 0 - 4) / 4)];
-            uint _e84 = i_2;
-            float _e86 = weight[metal::min(unsigned(_e84), (_buffer_sizes.size1 - 0 - 4) / 4)];
-            y[metal::min(unsigned((group.x * _e72) + _e74), (_buffer_sizes.size2 - 0 - 4) / 4)] = (_e81 * scale) * _e86;
+            float _e77 = x[metal::min(unsigned(start + _e74), (_buffer_sizes.size0 - 0 - 4) / 4)];
+            uint _e80 = i_2;
+            float _e82 = weight[metal::min(unsigned(_e80), (_buffer_sizes.size1 - 0 - 4) / 4)];
+            y[metal::min(unsigned((group.x * _e68) + _e70), (_buffer_sizes.size2 - 0 - 4) / 4)] = (_e77 * scale) * _e82;
         }
     }
     return;

@@ -1,0 +1,293 @@
+// language: metal2.4
+#include <metal_stdlib>
+#include <simd/simd.h>
+
+using metal::uint;
+
+struct _mslBufferSizes {
+    uint size0;
+    uint size1;
+    uint size2;
+    uint size3;
+    uint size4;
+};
+
+typedef metal::uint4 type_3[1];
+struct type_5 {
+    metal::float4 inner[2];
+};
+struct Part {
+    uint block;
+    uint i;
+};
+typedef metal::float4 type_9[1];
+typedef float type_10[1];
+typedef metal::uint2 type_11[1];
+struct type_12 {
+    metal::uint2 inner[1];
+};
+constant uint WORKGROUP = 32u;
+constant uint LANES = 32u;
+constant uint SUBGROUP = 32u;
+constant uint SUBGROUPS = 1u;
+constant uint TEAMS = 1u;
+constant uint ROWS = 1u;
+constant uint OUTPUTS = 1u;
+constant uint BLOCKS = 2u;
+constant uint UNROLL = 1u;
+constant uint PIECE_FIRST = 0u;
+constant uint PIECE_ROWS = 259u;
+constant uint PIECE_GROUP = 0u;
+constant uint HEAD = 16u;
+constant uint HEADS = 4u;
+constant uint SPLIT = 1u;
+constant float EPSILON = 0.00001;
+constant metal::uint2 NONE = metal::uint2(4286578688u, 4294967295u);
+
+uint naga_div(uint lhs, uint rhs) {
+    return lhs / metal::select(rhs, 1u, rhs == 0u);
+}
+
+uint naga_mod(uint lhs, uint rhs) {
+    return lhs % metal::select(rhs, 1u, rhs == 0u);
+}
+
+type_5 part(
+    uint block,
+    uint i_1,
+    device type_3 const& quants,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    metal::uint4 a_1 = quants[metal::min(unsigned((4u * block) + naga_div(i_1, 2u)), (_buffer_sizes.size0 - 0 - 16) / 16)];
+    metal::uint4 b_1 = quants[metal::min(unsigned(((4u * block) + 2u) + naga_div(i_1, 2u)), (_buffer_sizes.size0 - 0 - 16) / 16)];
+    metal::uint2 first_1 = (naga_mod(i_1, 2u) == 1u) ? a_1.zw : a_1.xy;
+    metal::uint2 second = (naga_mod(i_1, 2u) == 1u) ? b_1.zw : b_1.xy;
+    return type_5 {{metal::float4(float2(as_type<half2>(first_1.x)), float2(as_type<half2>(first_1.y))), metal::float4(float2(as_type<half2>(second.x)), float2(as_type<half2>(second.y)))}};
+}
+
+Part load(
+    uint block_1,
+    uint i_2
+) {
+    return Part {block_1, i_2};
+}
+
+type_5 unpack(
+    Part p,
+    device type_3 const& quants,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    type_5 _e3 = part(p.block, p.i, quants, _buffer_sizes);
+    return _e3;
+}
+
+metal::float2 affine(
+    Part p_1
+) {
+    return metal::float2(1.0, 0.0);
+}
+
+metal::uint2 better(
+    metal::uint2 a,
+    metal::uint2 b
+) {
+    bool local_1 = {};
+    bool local_2 = {};
+    float x_1 = as_type<float>(a.x);
+    float y_1 = as_type<float>(b.x);
+    if (!((y_1 > x_1))) {
+        if (y_1 == x_1) {
+            local_2 = b.y < a.y;
+        } else {
+            local_2 = false;
+        }
+        bool _e17 = local_2;
+        local_1 = _e17;
+    } else {
+        local_1 = true;
+    }
+    bool _e19 = local_1;
+    return _e19 ? b : a;
+}
+
+uint weight_row(
+    uint first,
+    uint r
+) {
+    return metal::min(first + r, 258u);
+}
+
+type_5 input(
+    uint block_2,
+    uint i_3,
+    uint parts,
+    device type_9 const& x,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    type_5 v = {};
+    metal::float4 _e8 = x[metal::min(unsigned((8u * block_2) + i_3), (_buffer_sizes.size1 - 0 - 16) / 16)];
+    metal::float4 _e16 = x[metal::min(unsigned(((8u * block_2) + 4u) + i_3), (_buffer_sizes.size1 - 0 - 16) / 16)];
+    v = type_5 {{_e8, _e16}};
+    type_5 _e19 = v;
+    return _e19;
+}
+
+float product(
+    type_5 w,
+    type_5 v_1
+) {
+    metal::float4 sum = (w.inner[0] * v_1.inner[0]) + (w.inner[1] * v_1.inner[1]);
+    return (sum.x + sum.y) + (sum.z + sum.w);
+}
+
+struct matvecInput {
+};
+[[max_total_threads_per_threadgroup(32)]] kernel void matvec(
+  metal::uint3 group [[threadgroup_position_in_grid]]
+, uint subgroup_lane [[thread_index_in_simdgroup]]
+, uint subgroup [[simdgroup_index_in_threadgroup]]
+, uint __local_invocation_index [[thread_index_in_threadgroup]]
+, device type_3 const& quants [[buffer(0)]]
+, device type_9 const& x [[buffer(1)]]
+, device type_10& y [[buffer(2)]]
+, device type_9 const& norm [[buffer(3)]]
+, device type_11& best [[buffer(4)]]
+, threadgroup type_12& found
+, constant _mslBufferSizes& _buffer_sizes [[buffer(5)]]
+) {
+    if (__local_invocation_index == 0u) {
+        found = {};
+    }
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+    float sum_0_ = 0.0;
+    float squares = 0.0;
+    uint start = {};
+    type_5 v_0_ = {};
+    float value_0_ = {};
+    metal::uint2 mine = NONE;
+    bool local = {};
+    uint i = 1u;
+    uint lane = naga_mod(subgroup * SUBGROUP, LANES) + subgroup_lane;
+    uint team = naga_div(subgroup * SUBGROUP, LANES);
+    uint first_2 = ((group.x * TEAMS) + team) * OUTPUTS;
+    start = lane;
+    uint2 loop_bound = uint2(4294967295u);
+    bool loop_init = true;
+    while(true) {
+        if (metal::all(loop_bound == uint2(0u))) { break; }
+        loop_bound -= uint2(loop_bound.y == 0u, 1u);
+        if (!loop_init) {
+            uint _e109 = start;
+            start = _e109 + 32u;
+        }
+        loop_init = false;
+        uint _e24 = start;
+        if (_e24 < 8u) {
+        } else {
+            break;
+        }
+        {
+            uint _e27 = start;
+            uint at_0_ = metal::min(_e27 + 0u, 7u);
+            uint block_0_ = naga_div(at_0_, 4u);
+            uint i_0_ = naga_mod(at_0_, 4u);
+            uint _e37 = weight_row(first_2, 0u);
+            Part _e41 = load((_e37 * BLOCKS) + block_0_, i_0_);
+            type_5 _e42 = input(block_0_, i_0_, 1u, x, _buffer_sizes);
+            v_0_ = _e42;
+            metal::float4 _e49 = norm[metal::min(unsigned((8u * block_0_) + i_0_), (_buffer_sizes.size3 - 0 - 16) / 16)];
+            metal::float4 _e57 = norm[metal::min(unsigned(((8u * block_0_) + 4u) + i_0_), (_buffer_sizes.size3 - 0 - 16) / 16)];
+            type_5 norm_0_ = type_5 {{_e49, _e57}};
+            uint _e59 = start;
+            float inside_0_ = ((_e59 + 0u) < 8u) ? 1.0 : 0.0;
+            metal::float4 _e68 = v_0_.inner[0];
+            v_0_.inner[0] = _e68 * inside_0_;
+            metal::float4 _e71 = v_0_.inner[1];
+            v_0_.inner[1] = _e71 * inside_0_;
+            float _e73 = squares;
+            type_5 _e74 = v_0_;
+            type_5 _e75 = v_0_;
+            float _e76 = product(_e74, _e75);
+            squares = _e73 + _e76;
+            metal::float4 _e79 = v_0_.inner[0];
+            v_0_.inner[0] = _e79 * norm_0_.inner[0];
+            metal::float4 _e83 = v_0_.inner[1];
+            v_0_.inner[1] = _e83 * norm_0_.inner[1];
+            metal::float4 _e87 = v_0_.inner[0];
+            metal::float4 _e89 = v_0_.inner[1];
+            metal::float4 whole_0_ = _e87 + _e89;
+            float total_0_ = (whole_0_.x + whole_0_.y) + (whole_0_.z + whole_0_.w);
+            metal::float2 _e98 = affine(_e41);
+            float _e99 = sum_0_;
+            type_5 _e101 = unpack(_e41, quants, _buffer_sizes);
+            type_5 _e102 = v_0_;
+            float _e103 = product(_e101, _e102);
+            sum_0_ = _e99 + ((_e98.x * _e103) + (_e98.y * total_0_));
+        }
+    }
+    float _e112 = sum_0_;
+    float unnamed = metal::simd_sum(_e112);
+    sum_0_ = unnamed;
+    float _e114 = squares;
+    float unnamed_1 = metal::simd_sum(_e114);
+    squares = unnamed_1;
+    float _e116 = squares;
+    float scale = 1.0 / metal::sqrt((_e116 / 64.0) + EPSILON);
+    float _e124 = sum_0_;
+    sum_0_ = _e124 * scale;
+    float _e126 = sum_0_;
+    value_0_ = _e126;
+    if (lane == 0u) {
+        if ((first_2 + 0u) < PIECE_ROWS) {
+            float _e140 = value_0_;
+            y[metal::min(unsigned((PIECE_FIRST + first_2) + 0u), (_buffer_sizes.size2 - 0 - 4) / 4)] = _e140;
+        }
+    }
+    if ((first_2 + 0u) < PIECE_ROWS) {
+        metal::uint2 _e147 = mine;
+        float _e148 = value_0_;
+        metal::uint2 _e155 = better(_e147, metal::uint2(as_type<uint>(_e148), (PIECE_FIRST + first_2) + 0u));
+        mine = _e155;
+    }
+    if (lane == 0u) {
+        metal::uint2 _e160 = mine;
+        found.inner[metal::min(unsigned(team), 0u)] = _e160;
+    }
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+    if (team == 0u) {
+        local = lane == 0u;
+    } else {
+        local = false;
+    }
+    bool _e168 = local;
+    if (_e168) {
+        uint2 loop_bound_1 = uint2(4294967295u);
+        bool loop_init_1 = true;
+        while(true) {
+            if (metal::all(loop_bound_1 == uint2(0u))) { break; }
+            loop_bound_1 -= uint2(loop_bound_1.y == 0u, 1u);
+            if (!loop_init_1) {
+                uint _e181 = i;
+                i = _e181 + 1u;
+            }
+            loop_init_1 = false;
+            uint _e171 = i;
+            if (_e171 < TEAMS) {
+            } else {
+                break;
+            }
+            {
+                metal::uint2 _e174 = mine;
+                uint _e176 = i;
+                metal::uint2 _e178 = found.inner[metal::min(unsigned(_e176), 0u)];
+                metal::uint2 _e179 = better(_e174, _e178);
+                mine = _e179;
+            }
+        }
+        metal::uint2 _e188 = mine;
+        best[metal::min(unsigned(PIECE_GROUP + group.x), (_buffer_sizes.size4 - 0 - 8) / 8)] = _e188;
+        return;
+    } else {
+        return;
+    }
+}
