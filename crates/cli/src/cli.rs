@@ -190,7 +190,7 @@ pub(crate) struct ChainOptions {
 
 The weights are random, 4 bits each with a scale and a minimum for every 32, and made on the device; no file is read. A turn decodes --tokens tokens
 from an empty context, each the likeliest after those before it. Rows named after a policy read every token back and wait for it, as a
-program does that shows text; rows that end in -unread leave the tokens on the device and wait once, at the end.
+program does that shows text; graph replays a captured step; rows that end in -unread leave the tokens on the device and wait once, at the end.
 us_per_step is the time of one token: the median of the rounds, low and high its 10th and 90th percentile. launches_per_token, barriers_per_token and submissions are those
 of one token; bytes_per_token is what it has to read: weights, and keys and values at half of --tokens. All rows must choose the same tokens.
 On a software device (lavapipe) a token takes a tenth of a second or more: ask for few.")]

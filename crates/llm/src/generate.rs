@@ -157,8 +157,7 @@ fn greedy(
     for position in first..end {
         session.stream.flush()?;
         let following = if position + 1 < end {
-            session.advance()?;
-            session.choose(position + 1)?;
+            session.step(position + 1)?;
             Some(session.token(position + 1)?)
         } else {
             None

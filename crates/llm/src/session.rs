@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tidegate::{Argument, Arguments, Buffer, List, Pending, Policy, Stream};
+use tidegate::{Argument, Arguments, Buffer, Graph, List, Pending, Policy, Stream};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -29,6 +29,8 @@ pub(crate) struct Session {
     scratch: Scratch,
     /// Parts that attention to the longest past is divided into.
     parts: u32,
+    /// A step, captured: [`Self::advance`] and [`Self::choose`].
+    graph: Option<Graph>,
 }
 
 /// Activations of one chunk.
@@ -98,6 +100,7 @@ impl Session {
             scratch,
             stream,
             parts,
+            graph: None,
         })
     }
 
@@ -278,6 +281,32 @@ impl Session {
         let arguments = (best, tokens, progress);
         self.stream.launch(&network.kernels.pick, 1, arguments)?;
         self.embed(position, 1)
+    }
+
+    /// Runs the token that was chosen through all layers and appends the likeliest one to follow, at `position`.
+    pub(crate) fn step(&mut self, position: u32) -> Result<(), Error> {
+        if let Some(graph) = &self.graph {
+            return Ok(self.stream.launch_graph(graph)?);
+        }
+        self.advance()?;
+        self.choose(position)
+    }
+
+    /// From now on a step is the launch of a graph. Nothing changes where the embedding is in pieces: its kernels are told the position.
+    pub(crate) fn capture_step(&mut self) -> Result<(), Error> {
+        if self.network.embedding.whole().is_none() {
+            return Ok(());
+        }
+        self.stream.begin_capture()?;
+        // The position is on the device.
+        match self.advance().and_then(|()| self.choose(0)) {
+            Ok(()) => self.graph = Some(self.stream.end_capture()?),
+            Err(error) => {
+                self.stream.abandon_capture();
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Appends a token, at `position`, that the host chose.

@@ -236,9 +236,16 @@ impl Decoder {
         if self.done == self.tokens {
             self.restart()?;
         }
-        self.session.advance()?;
         self.done += 1;
-        self.session.choose(self.done)
+        self.session.step(self.done)
+    }
+
+    /// Makes a graph of a step, which [`Self::step`] launches from then on, unless the embedding is too large for one buffer.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn capture(&mut self) -> Result<(), Error> {
+        self.session.capture_step()
     }
 
     /// Starts to read the newest token.

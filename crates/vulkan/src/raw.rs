@@ -30,6 +30,8 @@ pub struct RawChain {
     bytes: u64,
     objects: Objects,
     commands: Vec<vk::CommandBuffer>,
+    /// The whole chain, recorded once.
+    kept: Option<vk::CommandBuffer>,
     /// The last value that the timeline was asked to reach.
     value: u64,
     /// The last ticket given to the device for uploads and readbacks.
@@ -46,6 +48,7 @@ struct Objects {
     queue: vk::Queue,
     timeline: vk::Semaphore,
     commands: vk::CommandPool,
+    kept: vk::CommandPool,
     descriptors: vk::DescriptorPool,
     set: vk::DescriptorSet,
     layout: vk::PipelineLayout,
@@ -69,6 +72,7 @@ impl RawChain {
             bytes: 0,
             objects: Objects::default(),
             commands: Vec::new(),
+            kept: None,
             value: 0,
             ticket: 0,
             failed: false,
@@ -178,6 +182,46 @@ impl RawChain {
         done
     }
 
+    /// One step by submitting a command buffer that was recorded once.
+    ///
+    /// # Errors
+    /// Those of the device.
+    pub fn step_replay(&mut self) -> Result<(), DeviceError> {
+        self.device.device.alive()?;
+        if self.failed || self.dispatches == 0 {
+            return Err(refused(
+                "this raw chain has not been prepared, or a step has failed before",
+            ));
+        }
+        let done = self.replay();
+        self.failed |= done.is_err();
+        done
+    }
+
+    fn replay(&mut self) -> Result<(), DeviceError> {
+        let (device, objects) = (&self.device.device, &self.objects);
+        let buffer = match self.kept {
+            Some(buffer) => buffer,
+            None => {
+                let made = allocate(device, objects.kept, 1)?;
+                let buffer = made[0];
+                let flags = vk::CommandBufferUsageFlags::empty();
+                // SAFETY: the buffer is new and this thread's alone.
+                unsafe {
+                    objects.record(device, (buffer, flags), self.dispatches, self.workgroups)
+                }
+                .map_err(|it| device.submission_error("raw chain", it))?;
+                self.kept = Some(buffer);
+                buffer
+            }
+        };
+        // SAFETY: it was recorded to be submitted many times, and each step waits for its submission.
+        unsafe { objects.submit(device, buffer, Some(self.value + 1)) }
+            .map_err(|it| device.submission_error("raw chain", it))?;
+        self.value += 1;
+        self.wait()
+    }
+
     /// Records one step in one command buffer, and submits nothing: what a launch costs the CPU by hand.
     ///
     /// # Errors
@@ -192,7 +236,12 @@ impl RawChain {
                 .raw
                 .reset_command_pool(objects.commands, vk::CommandPoolResetFlags::empty())
                 .and_then(|()| {
-                    objects.record(device, self.commands[0], self.dispatches, self.workgroups)
+                    objects.record(
+                        device,
+                        (self.commands[0], ONCE),
+                        self.dispatches,
+                        self.workgroups,
+                    )
                 })
         }
         .map_err(|it| device.submission_error("raw chain", it))
@@ -218,7 +267,7 @@ impl RawChain {
             // SAFETY: the buffer was reset with its pool, is this thread's alone, and is submitted once.
             unsafe {
                 objects
-                    .record(device, *buffer, dispatches, self.workgroups)
+                    .record(device, (*buffer, ONCE), dispatches, self.workgroups)
                     .and_then(|()| objects.submit(device, *buffer, signal))
             }
             .map_err(|it| device.submission_error("raw chain", it))?;
@@ -310,14 +359,7 @@ impl RawChain {
         if missing == 0 {
             return Ok(());
         }
-        let device = &self.device.device;
-        let info = vk::CommandBufferAllocateInfo::default()
-            .command_pool(self.objects.commands)
-            .level(vk::CommandBufferLevel::PRIMARY)
-            .command_buffer_count(u32::try_from(missing).unwrap_or(u32::MAX));
-        // SAFETY: the pool is this thread's alone. VUID-vkAllocateCommandBuffers-pAllocateInfo::commandBufferCount-arraylength.
-        let more = unsafe { device.raw.allocate_command_buffers(&info) }
-            .map_err(|it| device.error("vkAllocateCommandBuffers", it))?;
+        let more = allocate(&self.device.device, self.objects.commands, missing)?;
         self.commands.extend(more);
         Ok(())
     }
@@ -348,6 +390,7 @@ impl RawChain {
                 .create_semaphore(&semaphore, None)
                 .map_err(fail)?;
             objects.commands = device.raw.create_command_pool(&pool, None).map_err(fail)?;
+            objects.kept = device.raw.create_command_pool(&pool, None).map_err(fail)?;
             objects.descriptors = device
                 .raw
                 .create_descriptor_pool(&descriptors, None)
@@ -388,13 +431,31 @@ impl RawChain {
     }
 }
 
+/// A command buffer for one submission.
+const ONCE: vk::CommandBufferUsageFlags = vk::CommandBufferUsageFlags::ONE_TIME_SUBMIT;
+
+/// Command buffers from a pool that is this thread's alone.
+fn allocate(
+    device: &Logical,
+    pool: vk::CommandPool,
+    count: usize,
+) -> Result<Vec<vk::CommandBuffer>, DeviceError> {
+    let info = vk::CommandBufferAllocateInfo::default()
+        .command_pool(pool)
+        .level(vk::CommandBufferLevel::PRIMARY)
+        .command_buffer_count(u32::try_from(count).unwrap_or(u32::MAX));
+    // SAFETY: a raw chain's pools are used by the thread that has it, through `&mut`. VUID-vkAllocateCommandBuffers-pAllocateInfo::commandBufferCount-arraylength.
+    unsafe { device.raw.allocate_command_buffers(&info) }
+        .map_err(|it| device.error("vkAllocateCommandBuffers", it))
+}
+
 impl Objects {
     /// # Safety
     /// The command buffer is reset and this thread's alone, and the objects are made.
     unsafe fn record(
         &self,
         device: &Logical,
-        buffer: vk::CommandBuffer,
+        (buffer, flags): (vk::CommandBuffer, vk::CommandBufferUsageFlags),
         dispatches: u32,
         workgroups: u32,
     ) -> Result<(), vk::Result> {
@@ -411,8 +472,7 @@ impl Objects {
             .dst_stage_mask(barrier::pipeline_stages2(after.stages))
             .dst_access_mask(barrier::access2(after.access))];
         let dependency = vk::DependencyInfo::default().memory_barriers(&new);
-        let begin = vk::CommandBufferBeginInfo::default()
-            .flags(vk::CommandBufferUsageFlags::ONE_TIME_SUBMIT);
+        let begin = vk::CommandBufferBeginInfo::default().flags(flags);
         let point = vk::PipelineBindPoint::COMPUTE;
         let raw = &device.raw;
         // SAFETY: the caller's promise; pipeline, set and layout belong together (`make_objects`), and `prepare` has checked the grid.
@@ -480,6 +540,7 @@ impl Drop for RawChain {
         // VUID-vkDestroyDescriptorPool-descriptorPool-00303, VUID-vkDestroySemaphore-semaphore-05149.
         unsafe {
             device.raw.destroy_command_pool(self.objects.commands, None);
+            device.raw.destroy_command_pool(self.objects.kept, None);
             device
                 .raw
                 .destroy_descriptor_pool(self.objects.descriptors, None);

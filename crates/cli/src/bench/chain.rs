@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use console::style;
 use serde::Serialize;
-use tidegate::{Buffer, Device, Kernel, Stream};
+use tidegate::{Buffer, Device, Graph, Kernel, Stream};
 
 use super::raw;
 use super::rounds::{self, Contender, Plan, Row, Sample};
@@ -95,36 +95,46 @@ fn check_size(device: &Device, workgroups: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `every-dispatch`, `until-sync` and `adaptive`, each a stream with a buffer of its own.
+/// `every-dispatch`, `until-sync`, `adaptive` and `graph`, each a stream with a buffer of its own.
 fn streams(device: &Device, options: &ChainOptions) -> Result<Vec<Box<dyn Contender>>, Failure> {
     let kernel = device.module_from_wgsl(SOURCE)?.kernel(KERNEL)?;
     let policies = [
-        PolicyName::EveryDispatch,
-        PolicyName::UntilSync,
-        PolicyName::Adaptive,
+        (PolicyName::EveryDispatch, false),
+        (PolicyName::UntilSync, false),
+        (PolicyName::Adaptive, false),
+        (PolicyName::Adaptive, true),
     ];
-    let contender = |policy: PolicyName| -> Result<Box<dyn Contender>, Failure> {
-        let mut stream = device.stream_with(policy.policy())?;
-        let words: Vec<u32> = (0..options.workgroups * WORKGROUP).collect();
-        let buffer = stream.upload_new(&words)?;
-        stream.synchronize()?;
-        Ok(Box::new(Streamed {
-            policy,
-            device: device.clone(),
-            stream,
-            buffer,
-            kernel: kernel.clone(),
-            dispatches: options.dispatches,
-            workgroups: options.workgroups,
-            expected: Expected::new(options.workgroups),
-        }))
-    };
+    let contender =
+        |(policy, is_graph): (PolicyName, bool)| -> Result<Box<dyn Contender>, Failure> {
+            let mut stream = device.stream_with(policy.policy())?;
+            let words: Vec<u32> = (0..options.workgroups * WORKGROUP).collect();
+            let buffer = stream.upload_new(&words)?;
+            let record = |stream: &mut Stream| {
+                (0..options.dispatches)
+                    .try_for_each(|_| stream.launch(&kernel, options.workgroups, (&buffer,)))
+            };
+            let graph = is_graph.then(|| stream.capture(record)).transpose()?;
+            stream.synchronize()?;
+            Ok(Box::new(Streamed {
+                policy,
+                graph,
+                device: device.clone(),
+                stream,
+                buffer,
+                kernel: kernel.clone(),
+                dispatches: options.dispatches,
+                workgroups: options.workgroups,
+                expected: Expected::new(options.workgroups),
+            }))
+        };
     policies.into_iter().map(contender).collect()
 }
 
 /// The chain on a stream.
 struct Streamed {
     policy: PolicyName,
+    /// The whole chain, if it is captured.
+    graph: Option<Graph>,
     device: Device,
     stream: Stream,
     buffer: Buffer<u32>,
@@ -136,6 +146,10 @@ struct Streamed {
 
 impl Streamed {
     fn step(&mut self) -> Result<(), tidegate::Error> {
+        if let Some(graph) = &self.graph {
+            self.stream.launch_graph(graph)?;
+            return self.stream.synchronize();
+        }
         for _ in 0..self.dispatches {
             self.stream
                 .launch(&self.kernel, self.workgroups, (&self.buffer,))?;
@@ -146,7 +160,10 @@ impl Streamed {
 
 impl Contender for Streamed {
     fn name(&self) -> &'static str {
-        self.policy.name()
+        match &self.graph {
+            Some(_) => "graph",
+            None => self.policy.name(),
+        }
     }
 
     fn run(&mut self, steps: u32) -> Result<Sample, Failure> {
@@ -170,7 +187,8 @@ impl Contender for Streamed {
 
     fn check(&mut self) -> Result<(), Failure> {
         let words = self.stream.download(&self.buffer)?.wait()?;
-        self.expected.check(self.policy.name(), &words)
+        let name = self.name();
+        self.expected.check(name, &words)
     }
 }
 

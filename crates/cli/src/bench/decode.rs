@@ -16,6 +16,7 @@ use crate::cli::{Common, DecodeOptions, PolicyName};
 use crate::device;
 use crate::failure::Failure;
 use crate::output;
+use crate::profile::Profile;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -43,10 +44,11 @@ struct Row {
 }
 
 /// Sequences that exist at a time: one a row.
-const ROWS: [(PolicyName, Reading, &str); 6] = [
+const ROWS: [(PolicyName, Reading, &str); 8] = [
     (PolicyName::EveryDispatch, Reading::Each, "every-dispatch"),
     (PolicyName::UntilSync, Reading::Each, "until-sync"),
     (PolicyName::Adaptive, Reading::Each, "adaptive"),
+    (PolicyName::Adaptive, Reading::Each, GRAPH),
     (
         PolicyName::EveryDispatch,
         Reading::Last,
@@ -54,7 +56,12 @@ const ROWS: [(PolicyName, Reading, &str); 6] = [
     ),
     (PolicyName::UntilSync, Reading::Last, "until-sync-unread"),
     (PolicyName::Adaptive, Reading::Last, "adaptive-unread"),
+    (PolicyName::Adaptive, Reading::Last, GRAPH_UNREAD),
 ];
+
+/// The rows whose steps are launches of a graph.
+const GRAPH: &str = "graph";
+const GRAPH_UNREAD: &str = "graph-unread";
 
 /// When the host waits for tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +74,8 @@ enum Reading {
 
 /// Runs the benchmark.
 pub(crate) fn run(options: &DecodeOptions, common: &Common) -> Result<(), Failure> {
-    let choice = device::choose(common.device.as_deref())?;
+    let choice = device::choose(common)?;
+    let profile = Profile::new(common)?;
     let device = choice.open(options.queue_family.family())?;
     let shape = options.shape.shape();
     let (tokens, sequences) = (options.tokens, ROWS.len() as u32 + 1);
@@ -79,6 +87,7 @@ pub(crate) fn run(options: &DecodeOptions, common: &Common) -> Result<(), Failur
     bar.finish_and_clear();
     let prefill_tokens_per_s = prefill(&model, options)?;
     let mut contenders = contenders(&device, &model, tokens)?;
+    profile.start(&device);
     let bar = output::count_bar("Measuring", options.rounds.into());
     let plan = Plan::of_steps(options.rounds, tokens);
     let measured = rounds::run(&mut contenders, &plan, &mut || bar.inc(1))?;
@@ -107,10 +116,11 @@ pub(crate) fn run(options: &DecodeOptions, common: &Common) -> Result<(), Failur
         rows: &rows,
     };
     if common.json {
-        output::document(&document)
+        output::document(&document)?;
     } else {
-        output::print(&table(&document, device.capabilities().software))
+        output::print(&table(&document, device.capabilities().software))?;
     }
+    profile.finish(&device)
 }
 
 /// Tokens of prompt a second, up to the first token after them: median, 10th and 90th percentile of the rounds.
@@ -137,7 +147,10 @@ fn contenders(
 ) -> Result<Vec<Box<dyn Contender>>, Failure> {
     let expected = Rc::new(RefCell::new(None));
     let contender = |(policy, reading, name): (PolicyName, Reading, &'static str)| {
-        let decoder = model.decoder(policy.policy(), tokens)?;
+        let mut decoder = model.decoder(policy.policy(), tokens)?;
+        if [GRAPH, GRAPH_UNREAD].contains(&name) {
+            decoder.capture()?;
+        }
         let contender: Box<dyn Contender> = Box::new(Decoding {
             name,
             reading,

@@ -16,8 +16,8 @@ use crate::failure::Failure;
 /// One way of submitting the chain by hand.
 pub(crate) struct Raw {
     name: &'static str,
-    /// Dispatches of one submission.
-    cut: u32,
+    /// Dispatches of one submission; none if the whole step is one that was recorded once.
+    cut: Option<u32>,
     dispatches: u32,
     shared: Rc<RefCell<Shared>>,
 }
@@ -28,7 +28,7 @@ struct Shared {
     expected: Expected,
 }
 
-/// `raw-each`, `raw-one` and `raw-cut-32` on a device of their own, which is the same one as `select` gives the streams.
+/// `raw-each`, `raw-one`, `raw-cut-32` and `raw-replay` on a device of their own, which is the same one as `select` gives the streams.
 pub(crate) fn contenders(
     select: &Select,
     family: QueueFamily,
@@ -51,7 +51,12 @@ pub(crate) fn contenders(
         chain,
         expected: Expected::new(workgroups),
     }));
-    let ways = [("raw-each", 1), ("raw-one", dispatches), ("raw-cut-32", 32)];
+    let ways = [
+        ("raw-each", Some(1)),
+        ("raw-one", Some(dispatches)),
+        ("raw-cut-32", Some(32)),
+        ("raw-replay", None),
+    ];
     let contender = |(name, cut)| -> Box<dyn Contender> {
         Box::new(Raw {
             name,
@@ -94,15 +99,17 @@ impl Contender for Raw {
         let mut shared = self.shared.borrow_mut();
         let start = Instant::now();
         for _ in 0..steps {
-            shared
-                .chain
-                .step_cut(self.cut)
-                .map_err(|it| failed(self.name, &it))?;
+            let done = match self.cut {
+                Some(cut) => shared.chain.step_cut(cut),
+                None => shared.chain.step_replay(),
+            };
+            done.map_err(|it| failed(self.name, &it))?;
         }
         let elapsed = start.elapsed();
         let launches = u64::from(self.dispatches) * u64::from(steps);
         shared.expected.launched(launches);
-        let submissions = u64::from(self.dispatches.div_ceil(self.cut)) * u64::from(steps);
+        let submissions =
+            u64::from(self.dispatches.div_ceil(self.cut.unwrap_or(u32::MAX))) * u64::from(steps);
         Ok(Sample {
             elapsed,
             submissions,
