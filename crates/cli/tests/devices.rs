@@ -92,9 +92,11 @@ fn the_chain_is_measured_and_checked() {
             "every-dispatch",
             "until-sync",
             "adaptive",
+            "graph",
             "raw-each",
             "raw-one",
-            "raw-cut-32"
+            "raw-cut-32",
+            "raw-replay"
         ]
     );
     let of = |name: &str, what: &str| -> &Value {
@@ -115,6 +117,10 @@ fn the_chain_is_measured_and_checked() {
     assert_eq!(submissions("raw-each"), 40);
     assert_eq!(submissions("raw-one"), 1);
     assert_eq!(submissions("raw-cut-32"), 2);
+    for name in ["graph", "raw-replay"] {
+        assert_eq!(submissions(name), 1);
+        assert_eq!(of(name, "barriers"), &json!(39));
+    }
     assert_eq!(of("until-sync", "barriers"), &json!(39));
     assert_eq!(of("raw-one", "barriers"), &json!(39));
     assert_eq!(of("every-dispatch", "barriers"), &json!(0));
@@ -169,9 +175,11 @@ fn decoding_is_measured_and_all_rows_choose_the_same() {
             "every-dispatch",
             "until-sync",
             "adaptive",
+            "graph",
             "every-dispatch-unread",
             "until-sync-unread",
-            "adaptive-unread"
+            "adaptive-unread",
+            "graph-unread"
         ]
     );
     for row in rows {

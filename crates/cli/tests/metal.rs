@@ -45,7 +45,7 @@ fn the_chain_runs_without_the_rows_that_are_vulkans() {
         .iter()
         .map(|it| it["name"].clone())
         .collect();
-    assert_eq!(names, ["every-dispatch", "until-sync", "adaptive"]);
+    assert_eq!(names, ["every-dispatch", "until-sync", "adaptive", "graph"]);
 }
 
 #[test]
