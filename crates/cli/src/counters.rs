@@ -12,6 +12,7 @@ pub(crate) fn document(counters: &Counters) -> Value {
         .collect();
     json!({
         "dispatches": counters.dispatches,
+        "graph_launches": counters.graph_launches,
         "barriers": counters.barriers,
         "submissions": counters.submissions,
         "submissions_by_cause": causes,
