@@ -3,13 +3,11 @@
 //! Two kinds of lock, always taken in this order: a queue's `Slot`, held while a batch is encoded and submitted, then the `State`, held for
 //! the short time that recording takes. A batch is encoded without the state, so that other streams record meanwhile.
 
-use std::any::Any;
 use std::fmt;
-use std::ops::Deref;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::batch::Batch;
-use crate::command::{Region, Ticket};
+use crate::command::Ticket;
 use crate::counters::Counters;
 use crate::device::{Capabilities, Device, DeviceError};
 use crate::error::Error;
@@ -18,57 +16,13 @@ use crate::memory::Memory;
 use crate::pipeline::Pipelines;
 use crate::policy::{Cause, Limits, Policy, decide, worth_asking};
 use crate::state::State;
-
-/// Larger copies in place do not hold the state meanwhile.
-const LOCKED_BYTES_MAX: u64 = 64 << 10;
+use crate::watch::Handle;
 
 /// A device together with everything that its streams, buffers and events share. Clones are handles to the same context.
 ///
 /// When the last handle, stream, buffer, pipeline, event and download is dropped, what was submitted is waited for, no longer than
 /// [`Limits::wait_ns`] without progress, and everything is given back to the device.
 pub struct Context<D: Device>(pub(crate) Arc<Handle<D>>);
-
-/// What all handles to a context hold together. The companion goes first: it may use what is shared.
-pub(crate) struct Handle<D: Device> {
-    companion: OnceLock<Box<dyn Any + Send + Sync>>,
-    shared: Arc<Shared<D>>,
-}
-
-impl<D: Device> Deref for Handle<D> {
-    type Target = Shared<D>;
-
-    fn deref(&self) -> &Shared<D> {
-        &self.shared
-    }
-}
-
-impl<D: Device> Drop for Handle<D> {
-    fn drop(&mut self) {
-        drop(self.companion.take());
-    }
-}
-
-/// A view of a context that does not keep it open, for whoever watches over it from beside: core has no thread of its own. It goes before the context's last handle
-/// does, see [`Context::accompany`].
-pub struct Watch<D: Device>(Arc<Shared<D>>);
-
-impl<D: Device> fmt::Debug for Watch<D> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").finish_non_exhaustive()
-    }
-}
-
-impl<D: Device> Watch<D> {
-    /// Submits what is pending on queues that have nothing else to do, unless all of it was recorded under [`Policy::UntilSync`]. Never waits. Whether there is anything to come back for: work that
-    /// is pending and may be submitted this way, or in flight.
-    ///
-    /// An error is kept for whoever needs the work.
-    pub fn nudge(&self) -> bool {
-        let queues = 0..self.0.slots.len() as u32;
-        // Each is asked, whatever the others say.
-        queues.filter(|queue| self.0.nudge(*queue)).count() > 0
-    }
-}
 
 impl<D: Device> Clone for Context<D> {
     fn clone(&self) -> Self {
@@ -139,17 +93,6 @@ impl<D: Device> Context<D> {
                 host_done: Condvar::new(),
             }),
         }))
-    }
-
-    /// A view that does not keep the context open.
-    pub fn watch(&self) -> Watch<D> {
-        Watch(Arc::clone(&self.0.shared))
-    }
-
-    /// Gives something to the context that is dropped with its last handle, before the device is closed. Whoever holds a [`Watch`] must have let go of it when that drop
-    /// returns. Only the first is taken; others are dropped at once.
-    pub fn accompany(&self, companion: Box<dyn Any + Send + Sync>) {
-        drop(self.0.companion.set(companion));
     }
 
     /// What the device is and can do.
@@ -405,93 +348,6 @@ impl<D: Device> Shared<D> {
             Err(Error::SubmissionOutOfMemory) => Ok(()),
             other => other,
         }
-    }
-
-    /// See [`Watch::nudge`].
-    fn nudge(&self, queue: u32) -> bool {
-        let mut state = self.state();
-        let asked = if state.lane(queue).in_flight.is_empty() {
-            state.check_lost()
-        } else {
-            self.poll(&mut state, queue)
-        };
-        if asked.is_err() {
-            return false;
-        }
-        let lane = state.lane(queue);
-        let idle = lane.in_flight.is_empty() && lane.taken == lane.submitted;
-        if !idle || lane.batch.is_empty() || !lane.prompt {
-            return !idle || lane.prompt;
-        }
-        let value = lane.next_value();
-        drop(state);
-        let _ = self.submit(queue, value, Cause::Idle);
-        true
-    }
-
-    /// Whether the host may write (or read) these bytes right now: it can reach them, and no work that is not complete is in the way.
-    pub(crate) fn usable_in_place(
-        &self,
-        state: &mut State,
-        region: Region,
-        write: bool,
-    ) -> Result<bool, Error> {
-        let reachable = state
-            .memory
-            .row(region.memory)
-            .is_some_and(|row| if write { row.host.write } else { row.host.read });
-        if !self.limits.direct || !reachable {
-            return Ok(false);
-        }
-        if !state.idle(region, write) {
-            let queues: Vec<u32> = match state.memory.row(region.memory) {
-                Some(row) => row.uses.iter().map(|it| it.queue).collect(),
-                None => Vec::new(),
-            };
-            for queue in queues {
-                self.poll(state, queue)?;
-            }
-        }
-        Ok(state.idle(region, write))
-    }
-
-    pub(crate) fn copy_in_place(
-        &self,
-        state: MutexGuard<'_, State>,
-        region: Region,
-        copy: impl FnOnce(&D) -> Result<(), DeviceError>,
-    ) -> Result<(), Error> {
-        if region.bytes <= LOCKED_BYTES_MAX {
-            let mut state = state;
-            return copy(&self.device).map_err(|it| state.note(it));
-        }
-        self.in_place(state, region, copy)
-            .map_err(|it| self.state().note(it))
-    }
-
-    /// Runs `copy` while nothing can be recorded on the memory of `region`, without holding the state. The caller has seen that nothing submitted uses it.
-    pub(crate) fn in_place<T>(
-        &self,
-        mut state: MutexGuard<'_, State>,
-        region: Region,
-        copy: impl FnOnce(&D) -> T,
-    ) -> T {
-        /// Ends the copy even if it panics.
-        struct Busy<'a, D: Device>(&'a Shared<D>, Region);
-        impl<D: Device> Drop for Busy<'_, D> {
-            fn drop(&mut self) {
-                if let Some(row) = self.0.state().memory.row_mut(self.1.memory) {
-                    row.host_busy -= 1;
-                }
-                self.0.host_done.notify_all();
-            }
-        }
-        if let Some(row) = state.memory.row_mut(region.memory) {
-            row.host_busy += 1;
-        }
-        drop(state);
-        let _busy = Busy(self, region);
-        copy(&self.device)
     }
 }
 

@@ -27,6 +27,7 @@ mod error;
 mod event;
 mod graph;
 mod hazard;
+mod in_place;
 mod kernel;
 mod lane;
 mod memory;
@@ -39,13 +40,14 @@ mod state;
 mod stream;
 mod trace;
 mod transfer;
+mod watch;
 
 pub use crate::allocate::Memory;
 pub use crate::batch::{Batch, Replay};
 pub use crate::command::{
     Barrier, Command, GraphId, Launch, MemoryId, PipelineId, Region, Span, Stages, Ticket,
 };
-pub use crate::context::{Context, Watch};
+pub use crate::context::Context;
 pub use crate::counters::Counters;
 pub use crate::device::{Capabilities, Device, DeviceError, HostAccess, MemoryKind};
 pub use crate::error::{Error, Fault, LaunchProblem};
@@ -60,3 +62,4 @@ pub use crate::policy::{Cause, InFlight, Limits, Pending, Policy, decide, worth_
 pub use crate::stream::{Arguments, Status, Stream};
 pub use crate::trace::{Timing, Trace, TraceEvent, TraceKind, TraceName};
 pub use crate::transfer::Download;
+pub use crate::watch::Watch;

@@ -17,6 +17,7 @@ mod descriptor;
 mod device;
 mod error;
 mod features;
+mod flight;
 mod heap;
 mod instance;
 mod layout;

@@ -3,6 +3,8 @@
 //! It is no strawman. The descriptor set is written once and bound once a command buffer, command buffers are used again,
 //! the first submission is handed over while the second is recorded, and only the last one signals.
 
+mod objects;
+
 use std::mem::ManuallyDrop;
 use std::time::{Duration, Instant};
 
@@ -12,9 +14,9 @@ use tidegate_core::{
     PipelineId, Region, Stages, Ticket,
 };
 
-use crate::device::Logical;
 use crate::error::refused;
-use crate::{OpenError, Options, Select, ValidationLog, VulkanDevice, barrier};
+use crate::raw::objects::{ONCE, Objects, allocate};
+use crate::{OpenError, Options, Select, ValidationLog, VulkanDevice};
 
 /// A wait that takes longer is a hang.
 const WAIT: Duration = Duration::from_secs(60);
@@ -40,19 +42,6 @@ pub struct RawChain {
     failed: bool,
     /// Outlives what is made on it, and is let go of if that may still run.
     device: ManuallyDrop<VulkanDevice>,
-}
-
-/// What [`RawChain`] makes by hand. Null until made, which destroying ignores.
-#[derive(Debug, Default)]
-struct Objects {
-    queue: vk::Queue,
-    timeline: vk::Semaphore,
-    commands: vk::CommandPool,
-    kept: vk::CommandPool,
-    descriptors: vk::DescriptorPool,
-    set: vk::DescriptorSet,
-    layout: vk::PipelineLayout,
-    pipeline: vk::Pipeline,
 }
 
 impl RawChain {
@@ -428,104 +417,6 @@ impl RawChain {
             );
         }
         Ok(())
-    }
-}
-
-/// A command buffer for one submission.
-const ONCE: vk::CommandBufferUsageFlags = vk::CommandBufferUsageFlags::ONE_TIME_SUBMIT;
-
-/// Command buffers from a pool that is this thread's alone.
-fn allocate(
-    device: &Logical,
-    pool: vk::CommandPool,
-    count: usize,
-) -> Result<Vec<vk::CommandBuffer>, DeviceError> {
-    let info = vk::CommandBufferAllocateInfo::default()
-        .command_pool(pool)
-        .level(vk::CommandBufferLevel::PRIMARY)
-        .command_buffer_count(u32::try_from(count).unwrap_or(u32::MAX));
-    // SAFETY: a raw chain's pools are used by the thread that has it, through `&mut`. VUID-vkAllocateCommandBuffers-pAllocateInfo::commandBufferCount-arraylength.
-    unsafe { device.raw.allocate_command_buffers(&info) }
-        .map_err(|it| device.error("vkAllocateCommandBuffers", it))
-}
-
-impl Objects {
-    /// # Safety
-    /// The command buffer is reset and this thread's alone, and the objects are made.
-    unsafe fn record(
-        &self,
-        device: &Logical,
-        (buffer, flags): (vk::CommandBuffer, vk::CommandBufferUsageFlags),
-        dispatches: u32,
-        workgroups: u32,
-    ) -> Result<(), vk::Result> {
-        let (before, after) = (
-            barrier::before(Stages::COMPUTE),
-            barrier::after(Stages::COMPUTE),
-        );
-        let old = [vk::MemoryBarrier::default()
-            .src_access_mask(before.access)
-            .dst_access_mask(after.access)];
-        let new = [vk::MemoryBarrier2::default()
-            .src_stage_mask(barrier::pipeline_stages2(before.stages))
-            .src_access_mask(barrier::access2(before.access))
-            .dst_stage_mask(barrier::pipeline_stages2(after.stages))
-            .dst_access_mask(barrier::access2(after.access))];
-        let dependency = vk::DependencyInfo::default().memory_barriers(&new);
-        let begin = vk::CommandBufferBeginInfo::default().flags(flags);
-        let point = vk::PipelineBindPoint::COMPUTE;
-        let raw = &device.raw;
-        // SAFETY: the caller's promise; pipeline, set and layout belong together (`make_objects`), and `prepare` has checked the grid.
-        // VUID-vkBeginCommandBuffer-commandBuffer-00049, VUID-vkCmdDispatch-None-08600, -groupCountX-00386.
-        unsafe {
-            raw.begin_command_buffer(buffer, &begin)?;
-            raw.cmd_bind_pipeline(buffer, point, self.pipeline);
-            raw.cmd_bind_descriptor_sets(buffer, point, self.layout, 0, &[self.set], &[]);
-            for _ in 0..dispatches {
-                // Before each: the first one follows what was submitted before.
-                if let Some(functions) = &device.synchronization2 {
-                    functions.cmd_pipeline_barrier2(buffer, &dependency);
-                } else {
-                    let flags = vk::DependencyFlags::empty();
-                    raw.cmd_pipeline_barrier(
-                        buffer,
-                        before.stages,
-                        after.stages,
-                        flags,
-                        &old,
-                        &[],
-                        &[],
-                    );
-                }
-                raw.cmd_dispatch(buffer, workgroups, 1, 1);
-            }
-            raw.end_command_buffer(buffer)
-        }
-    }
-
-    /// # Safety
-    /// The command buffer is recorded and not pending, and no other thread uses the queue.
-    unsafe fn submit(
-        &self,
-        device: &Logical,
-        buffer: vk::CommandBuffer,
-        signal: Option<u64>,
-    ) -> Result<(), vk::Result> {
-        let (buffers, semaphores) = ([buffer], [self.timeline]);
-        let values = [signal.unwrap_or_default()];
-        let count = usize::from(signal.is_some());
-        let mut timeline =
-            vk::TimelineSemaphoreSubmitInfo::default().signal_semaphore_values(&values[..count]);
-        let info = [vk::SubmitInfo::default()
-            .command_buffers(&buffers)
-            .signal_semaphores(&semaphores[..count])
-            .push_next(&mut timeline)];
-        // SAFETY: the caller's promise, and values only grow. VUID-vkQueueSubmit-pCommandBuffers-00070, VUID-VkSubmitInfo-pSignalSemaphores-03242.
-        unsafe {
-            device
-                .raw
-                .queue_submit(self.queue, &info, vk::Fence::null())
-        }
     }
 }
 

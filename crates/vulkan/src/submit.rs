@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ash::vk;
@@ -13,10 +13,11 @@ use crate::command::Scratch;
 use crate::debug;
 use crate::device::Logical;
 use crate::error::{OpenError, refused};
+use crate::flight::Flight;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
 use crate::recording::Recording;
-use crate::replay::{self, Replays};
+use crate::replay::Replays;
 use crate::timing::Timer;
 
 /// A queue and its timeline, on which the value of a ticket is the value of the semaphore.
@@ -39,41 +40,6 @@ struct Recorder {
     idle: Vec<Recording>,
     scratch: Scratch,
     waits: Waits,
-}
-
-/// What a submission must find until it has run.
-enum Flight {
-    Once(Recording),
-    /// A graph's, which others may share.
-    Kept(Arc<Recording>),
-}
-
-impl Flight {
-    fn buffer(&self) -> vk::CommandBuffer {
-        match self {
-            Self::Once(it) => it.buffer,
-            Self::Kept(it) => it.buffer,
-        }
-    }
-
-    /// Gives it back: to be recorded again, or if it is a graph's, to the graph.
-    ///
-    /// # Safety
-    /// It is not pending by this submission.
-    unsafe fn end(self, device: &Logical, idle: &mut Vec<Recording>) {
-        match self {
-            Self::Once(mut recording) => {
-                // SAFETY: the caller's promise.
-                match unsafe { recording.reset(device) } {
-                    Ok(()) => idle.push(recording),
-                    // SAFETY: the caller's promise.
-                    Err(_) => unsafe { recording.destroy(device) },
-                }
-            }
-            // SAFETY: each submission that may be pending holds the recording, and this was not the last unless none is.
-            Self::Kept(recording) => unsafe { replay::release(device, recording) },
-        }
-    }
 }
 
 /// The semaphores that a submission waits for, in the forms of both submit calls.
