@@ -299,13 +299,12 @@ impl Session {
         }
         self.stream.begin_capture()?;
         // The position is on the device.
-        match self.advance().and_then(|()| self.choose(0)) {
-            Ok(()) => self.graph = Some(self.stream.end_capture()?),
-            Err(error) => {
-                self.stream.abandon_capture();
-                return Err(error);
-            }
+        let recorded = self.advance().and_then(|()| self.choose(0));
+        let captured = recorded.and_then(|()| Ok(self.stream.end_capture()?));
+        if captured.is_err() {
+            self.stream.abandon_capture();
         }
+        self.graph = Some(captured?);
         Ok(())
     }
 
