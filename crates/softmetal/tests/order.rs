@@ -39,6 +39,12 @@ fn right(expected: u32, test: impl Fn(&Gpu, &Wgsl, &[Buffer; 3])) -> u64 {
     (0..SEEDS).filter(|seed| run(*seed)).count() as u64
 }
 
+/// Whether what is missing shows: with some seed the result is wrong. The order is the seed's, but threads of the system run it, and a busy one can hold up the one that
+/// would have come first; so the seeds are tried again.
+fn shows(right: impl Fn() -> u64) -> bool {
+    (0..20).any(|_| right() < SEEDS)
+}
+
 /// The chain x -> y -> z in one concurrent encoder.
 fn concurrent(barrier: bool) -> u64 {
     right(2, |gpu, bump, [x, y, z]| {
@@ -60,7 +66,7 @@ fn concurrent(barrier: bool) -> u64 {
 #[test]
 fn a_barrier_orders_dispatches_of_a_concurrent_encoder() {
     assert_eq!(concurrent(true), SEEDS);
-    assert!(concurrent(false) < SEEDS);
+    assert!(shows(|| concurrent(false)));
 }
 
 #[test]
@@ -109,7 +115,7 @@ fn encoders(fence: bool, split: bool) -> u64 {
 fn a_fence_orders_encoders_of_untracked_buffers() {
     for split in [false, true] {
         assert_eq!(encoders(true, split), SEEDS);
-        assert!(encoders(false, split) < SEEDS, "split {split}");
+        assert!(shows(|| encoders(false, split)), "split {split}");
     }
 }
 
@@ -160,7 +166,7 @@ fn queues(event: bool) -> u64 {
 #[test]
 fn an_event_orders_queues() {
     assert_eq!(queues(true), SEEDS);
-    assert!(queues(false) < SEEDS);
+    assert!(shows(|| queues(false)));
 }
 
 /// The first command buffer of a queue stops half-way, until the signal of the second has come.
@@ -227,7 +233,7 @@ fn blit(fence: bool) -> u64 {
 #[test]
 fn a_fence_orders_a_copy_after_a_kernel() {
     assert_eq!(blit(true), SEEDS);
-    assert!(blit(false) < SEEDS);
+    assert!(shows(|| blit(false)));
 }
 
 #[test]
@@ -260,7 +266,7 @@ fn copies_of_one_encoder_have_no_order_unless_tracked() {
         })
     };
     assert_eq!(copies(true), SEEDS);
-    assert!(copies(false) < SEEDS);
+    assert!(shows(|| copies(false)));
 }
 
 #[test]

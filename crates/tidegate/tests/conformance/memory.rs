@@ -109,7 +109,8 @@ pub(crate) fn counters_count(world: &World) {
     match world.policy() {
         Policy::EveryDispatch => {
             assert_eq!((counters.submissions, counters.barriers), (13, 0));
-            assert_eq!(cause(Cause::Dispatch), 13);
+            // The thread that starts work on an idle device may be first.
+            assert_eq!(cause(Cause::Dispatch) + cause(Cause::Idle), 13);
         }
         Policy::UntilSync => {
             assert_eq!((counters.submissions, counters.flushes), (2, 1));
