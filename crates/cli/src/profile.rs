@@ -31,6 +31,9 @@ impl Profile {
     pub(crate) fn new(common: &Common) -> Result<Self, Failure> {
         let page = common.profile.as_ref();
         let page = page.map(|it| it.clone().unwrap_or_else(|| PAGE.into()));
+        if page.is_some() && page == common.trace {
+            return Err(Failure::usage("--trace and --profile name the same file"));
+        }
         Ok(Self {
             trace: common.trace.clone().map(create).transpose()?,
             page: page.map(create).transpose()?,
@@ -40,14 +43,19 @@ impl Profile {
 
     /// Starts to trace, if anything is wanted.
     pub(crate) fn start(&self, device: &Device) {
-        if self.trace.is_some() || self.page.is_some() {
+        if self.is_on() {
             device.start_trace(EVENTS_MAX);
         }
     }
 
+    /// Whether anything is wanted.
+    pub(crate) fn is_on(&self) -> bool {
+        self.trace.is_some() || self.page.is_some()
+    }
+
     /// Writes what is wanted. The device's streams have been waited for.
     pub(crate) fn finish(self, device: &Device) -> Result<(), Failure> {
-        if self.trace.is_none() && self.page.is_none() {
+        if !self.is_on() {
             return Ok(());
         }
         let trace = device.end_trace();
@@ -63,6 +71,9 @@ impl Profile {
                 "the device does not tell when it ran what; only the CPU's side was traced",
             );
         }
+        output::note(
+            "While traced, each command takes two timestamps and graphs are not replayed: times without a trace are shorter.",
+        );
         let about = about(device, &trace);
         if let Some((path, file)) = self.trace {
             write(&path, file, trace.to_json().as_bytes())?;
@@ -179,8 +190,8 @@ fn page(about: &str, kernels: &[KernelTime], trace: &Trace) -> Result<String, Fa
         events,
     };
     let json = serde_json::to_string(&data).map_err(Failure::failed)?;
-    // Inside a script element, where only "</" could end it.
-    Ok(TEMPLATE.replace("/*DATA*/", &json.replace("</", "<\\/")))
+    // Inside a script element no name may look like markup.
+    Ok(TEMPLATE.replace("/*DATA*/", &json.replace('<', "\\u003c")))
 }
 
 /// Where a text stands in a list, which it joins if it does not.

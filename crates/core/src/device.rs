@@ -149,7 +149,7 @@ pub trait Device: Send + Sync + 'static {
     /// What the device is and can do. Constant.
     fn capabilities(&self) -> &Capabilities;
 
-    /// Nanoseconds since some moment, for deciding when to cut and for nothing else. Always 0 on a device without a clock, whose work is then cut by counts alone.
+    /// Nanoseconds since some moment, for deciding when to cut, and for traces. Always 0 on a device without a clock, whose work is then cut by counts alone.
     fn now_ns(&self) -> u64 {
         0
     }
@@ -199,16 +199,19 @@ pub trait Device: Send + Sync + 'static {
     /// Gives pipeline `id` back.
     fn destroy_pipeline(&self, id: PipelineId);
 
-    /// Whether to note when each command of the batches submitted from now on runs. A device that cannot need do nothing.
-    fn set_timing(&self, _on: bool) {}
+    /// Whether to note when each command of the batches submitted from now on runs. Returns whether it will: a device that cannot need do nothing.
+    fn set_timing(&self, _on: bool) -> bool {
+        false
+    }
 
-    /// Adds when the commands of completed batches ran, each once. What is not asked for may be lost after a million commands.
+    /// Adds when the commands of completed batches ran, each once. What is not asked for is kept up to a million commands, the earliest. Adds nothing on a lost device.
     fn take_timings(&self, _into: &mut Vec<Timing>) {}
 
-    /// Gives back what was kept for replays of a graph: there will be none. A device that keeps nothing need do nothing.
+    /// Gives back what was kept for replays of a graph: there will be none. The graph may never have been submitted. A device that keeps nothing need do nothing.
     fn forget_graph(&self, _id: GraphId) {}
 
-    /// Hands over a batch of at least one command; `ticket` completes when it has run. Never waits for the device to run anything.
+    /// Hands over a batch of at least one command; `ticket` completes when it has run. Never waits for the device to run anything. A batch may replay a
+    /// graph ([`Batch::replay`]), whose versions never go back.
     ///
     /// # Errors
     /// `OutOfMemory` leaves the batch unsubmitted and the ticket free to be used again.

@@ -43,7 +43,7 @@ pub struct Limits {
     /// Most bytes that one batch touches, which bounds its duration until it is known how long work takes.
     pub bytes_max: u64,
     /// Longest time that a batch is expected to run, in nanoseconds, going by what earlier work took: drivers kill a submission that runs for seconds. A single command
-    /// may take longer, and so may work that is heavier than what came before.
+    /// may take longer, and so may work that is heavier than what came before. Graphs are cut by the other limits alone.
     pub batch_ns: u64,
     /// Most bytes of small uploads and scalars carried inside one batch.
     pub inline_bytes_max: u64,

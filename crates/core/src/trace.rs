@@ -27,7 +27,6 @@ pub struct Timing {
 
 /// What was traced.
 #[derive(Clone, Debug, Default)]
-#[non_exhaustive]
 pub struct Trace {
     /// In no particular order.
     pub events: Vec<TraceEvent>,
@@ -37,7 +36,6 @@ pub struct Trace {
 
 /// Something that took time.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct TraceEvent {
     /// What it was.
     pub kind: TraceKind,
@@ -111,6 +109,8 @@ impl fmt::Debug for TraceName {
 pub(crate) struct Tracer {
     trace: Trace,
     events_max: usize,
+    /// Whether the device will say when it ran commands.
+    tells: bool,
     /// What each submission's commands are, until the device says when it ran them.
     labels: HashMap<(u32, u64), Vec<Option<Label>>>,
     labels_len: usize,
@@ -142,11 +142,14 @@ impl Tracer {
         }
     }
 
+    /// The trace. Commands of which the device told no time are missing in it.
     fn finish(mut self, timings: &[Timing]) -> Trace {
+        let mut missing = self.labels_len;
         for timing in timings {
             let labels = self.labels.get(&(timing.ticket.queue, timing.ticket.value));
             let label = labels.and_then(|it| it.get(timing.command as usize)?.clone());
             if let Some(label) = label {
+                missing = missing.saturating_sub(1);
                 self.trace.events.push(TraceEvent {
                     kind: TraceKind::Run {
                         name: label.name,
@@ -159,6 +162,7 @@ impl Tracer {
                 });
             }
         }
+        self.trace.dropped += missing as u64;
         self.trace
     }
 }
@@ -168,21 +172,31 @@ impl<D: Device> Context<D> {
     ///
     /// While it is taken every command costs two timestamps on the device, and graphs are not replayed but translated anew.
     pub fn start_trace(&self, events_max: usize) {
-        self.0.device.set_timing(true);
-        self.0.state().tracer = Some(Box::new(Tracer {
+        // Under the lock, so that a trace which another thread ends does not turn this one's times off.
+        let mut state = self.0.state();
+        let tells = self.0.device.set_timing(true);
+        // What an earlier trace left.
+        self.0.device.take_timings(&mut Vec::new());
+        for lane in &mut state.lanes {
+            (lane.began_ns, lane.began_taken_ns) = (0, 0);
+        }
+        state.tracer = Some(Box::new(Tracer {
             trace: Trace::default(),
             events_max,
+            tells,
             labels: HashMap::new(),
             labels_len: 0,
         }));
     }
 
-    /// Ends a trace and gives it; empty if none was being taken. What has not run by now is in it without its times on the device.
+    /// Ends a trace and gives it; empty if none was being taken. Commands that have not run by now are missing in it, and counted as dropped.
     pub fn end_trace(&self) -> Trace {
         let mut timings = Vec::new();
+        let mut state = self.0.state();
         self.0.device.take_timings(&mut timings);
         self.0.device.set_timing(false);
-        let tracer = self.0.state().tracer.take();
+        let tracer = state.tracer.take();
+        drop(state);
         tracer.map_or_else(Trace::default, |it| it.finish(&timings))
     }
 }
@@ -230,7 +244,8 @@ impl State {
                         let kernel = pipelines.kernel(it.pipeline)?;
                         let bytes = body.bindings(it).iter().map(|it| it.bytes).sum();
                         let grid = it.grid.map(u64::from);
-                        (Name::Kernel(kernel), bytes, grid.iter().product())
+                        let workgroups = grid.into_iter().fold(1, u64::saturating_mul);
+                        (Name::Kernel(kernel), bytes, workgroups)
                     }
                     Command::Upload { target, .. } => (Name::Transfer("upload"), target.bytes, 0),
                     Command::Copy { target, .. } => (Name::Transfer("copy"), target.bytes, 0),
@@ -264,6 +279,8 @@ impl State {
             start_ns,
             end_ns,
         });
-        tracer.label(ticket, labels);
+        if tracer.tells {
+            tracer.label(ticket, labels);
+        }
     }
 }

@@ -77,7 +77,14 @@ impl<D: Device> Shared<D> {
             return false;
         }
         let lane = state.lane(queue);
-        let idle = lane.in_flight.is_empty() && lane.taken == lane.submitted;
+        if lane.in_flight.is_empty() && lane.taken > lane.submitted {
+            // Kept for want of memory, or on its way by another thread, which this then waits for.
+            let taken = lane.taken;
+            drop(state);
+            let _ = self.submit(queue, taken, Cause::Idle);
+            return true;
+        }
+        let idle = lane.in_flight.is_empty();
         if !idle || lane.batch.is_empty() || !lane.prompt {
             return !idle || lane.prompt;
         }

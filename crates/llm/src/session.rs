@@ -292,10 +292,10 @@ impl Session {
         self.choose(position)
     }
 
-    /// From now on a step is the launch of a graph. Nothing changes where the embedding is in pieces: its kernels are told the position.
-    pub(crate) fn capture_step(&mut self) -> Result<(), Error> {
+    /// From now on a step is the launch of a graph. Nothing changes, and `false` is returned, where the embedding is in pieces: its kernels are told the position.
+    pub(crate) fn capture_step(&mut self) -> Result<bool, Error> {
         if self.network.embedding.whole().is_none() {
-            return Ok(());
+            return Ok(false);
         }
         self.stream.begin_capture()?;
         // The position is on the device.
@@ -305,7 +305,7 @@ impl Session {
             self.stream.abandon_capture();
         }
         self.graph = Some(captured?);
-        Ok(())
+        Ok(true)
     }
 
     /// Appends a token, at `position`, that the host chose.

@@ -240,11 +240,11 @@ impl Decoder {
         self.session.step(self.done)
     }
 
-    /// Makes a graph of a step, which [`Self::step`] launches from then on, unless the embedding is too large for one buffer.
+    /// Makes a graph of a step, which [`Self::step`] launches from then on. `false`, and nothing changes, if the embedding is too large for one buffer.
     ///
     /// # Errors
     /// The device's.
-    pub fn capture(&mut self) -> Result<(), Error> {
+    pub fn capture(&mut self) -> Result<bool, Error> {
         self.session.capture_step()
     }
 

@@ -243,7 +243,7 @@ impl Device {
         self.context.start_trace(events_max);
     }
 
-    /// Ends a trace and gives it; empty if none was being taken. Synchronize streams first: what has not run yet is in it without its times on the device. Metal tells no
+    /// Ends a trace and gives it; empty if none was being taken. Synchronize streams first: what has not run yet is missing in it, and counted as dropped. Metal tells no
     /// times of single commands, and so does a Vulkan device without `VK_EXT_calibrated_timestamps`.
     pub fn end_trace(&self) -> Trace {
         Trace::new(self.context.end_trace())

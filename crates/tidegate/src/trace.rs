@@ -8,7 +8,10 @@ use tidegate_core::{TraceEvent, TraceKind};
 /// A trace that [`Device::end_trace`](crate::Device::end_trace) gave: the host's recording, submissions and waits, and what the device ran, on one clock.
 #[derive(Clone, Debug)]
 pub struct Trace {
+    /// By the time when they began.
     events: Vec<TraceEvent>,
+    /// The row of each within its track: what overlaps stands in different rows.
+    rows: Vec<u32>,
     dropped: u64,
 }
 
@@ -52,8 +55,6 @@ enum Track {
 }
 
 impl Track {
-    const ALL: [Self; 4] = [Self::Record, Self::Submit, Self::Run, Self::Wait];
-
     fn of(kind: &TraceKind) -> Option<Self> {
         match kind {
             TraceKind::Record { .. } => Some(Self::Record),
@@ -78,7 +79,20 @@ impl Trace {
     pub(crate) fn new(raw: tidegate_core::Trace) -> Self {
         let mut events = raw.events;
         events.sort_by_key(|it| (it.start_ns, it.end_ns));
+        let mut ends: BTreeMap<(u32, Option<Track>), Vec<u64>> = BTreeMap::new();
+        let row = |event: &TraceEvent| {
+            let key = (event.ticket.queue, Track::of(&event.kind));
+            let ends = ends.entry(key).or_default();
+            let free = ends.iter().position(|end| *end <= event.start_ns);
+            let row = free.unwrap_or(ends.len());
+            match ends.get_mut(row) {
+                Some(end) => *end = event.end_ns,
+                None => ends.push(event.end_ns),
+            }
+            row as u32
+        };
         Self {
+            rows: events.iter().map(row).collect(),
             events,
             dropped: raw.dropped,
         }
@@ -139,8 +153,9 @@ impl Trace {
     pub fn to_json(&self) -> String {
         let mut json = String::from("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[");
         let mut separator = "";
-        for (queue, track) in self.tracks() {
-            let (id, name) = (track_id(queue, track), track_name(queue, track));
+        let tracks = self.tracks();
+        for (at, track) in tracks.iter().enumerate() {
+            let (id, name) = (at + 1, track_name(*track));
             // Writing to a string does not fail, here and below.
             let _ = write!(
                 json,
@@ -149,11 +164,9 @@ impl Trace {
             separator = ",";
         }
         let first = self.events.first().map_or(0, |it| it.start_ns);
-        for event in &self.events {
-            let Some(track) = Track::of(&event.kind) else {
-                continue;
-            };
-            let id = track_id(event.ticket.queue, track);
+        for (event, key) in self.drawn() {
+            let track = key.1;
+            let id = tracks.binary_search(&key).map_or(0, |it| it + 1);
             let start = microseconds(event.start_ns - first);
             let took = microseconds(event.end_ns.saturating_sub(event.start_ns));
             let name = escaped(&label(event));
@@ -173,37 +186,38 @@ impl Trace {
     /// The trace as a timeline shows it, by the time when each event began.
     pub fn slices(&self) -> impl Iterator<Item = Slice> {
         let first = self.events.first().map_or(0, |it| it.start_ns);
-        self.events.iter().filter_map(move |event| {
-            Some(Slice {
-                track: track_name(event.ticket.queue, Track::of(&event.kind)?),
-                name: label(event),
-                start_ns: event.start_ns - first,
-                end_ns: event.end_ns.max(event.start_ns) - first,
-            })
+        self.drawn().map(move |(event, key)| Slice {
+            track: track_name(key),
+            name: label(event),
+            start_ns: event.start_ns - first,
+            end_ns: event.end_ns.max(event.start_ns) - first,
+        })
+    }
+
+    /// The events that have a track, each with its queue, track and row.
+    fn drawn(&self) -> impl Iterator<Item = (&TraceEvent, (u32, Track, u32))> {
+        let all = self.events.iter().zip(&self.rows);
+        all.filter_map(|(event, row)| {
+            let track = Track::of(&event.kind)?;
+            Some((event, (event.ticket.queue, track, *row)))
         })
     }
 
     /// The tracks that have events, in the order in which they are shown.
-    fn tracks(&self) -> Vec<(u32, Track)> {
-        let mut tracks: Vec<_> = self
-            .events
-            .iter()
-            .filter_map(|it| Some((it.ticket.queue, Track::of(&it.kind)?)))
-            .collect();
+    fn tracks(&self) -> Vec<(u32, Track, u32)> {
+        let mut tracks: Vec<_> = self.drawn().map(|it| it.1).collect();
         tracks.sort_unstable();
         tracks.dedup();
         tracks
     }
 }
 
-/// A number of its own for each track.
-fn track_id(queue: u32, track: Track) -> u32 {
-    let place = Track::ALL.iter().position(|it| *it == track).unwrap_or(0);
-    queue * Track::ALL.len() as u32 + place as u32 + 1
-}
-
-fn track_name(queue: u32, track: Track) -> String {
-    format!("queue {queue}: {}", track.name())
+fn track_name((queue, track, row): (u32, Track, u32)) -> String {
+    let name = track.name();
+    match row {
+        0 => format!("queue {queue}: {name}"),
+        more => format!("queue {queue}: {name} ({})", more + 1),
+    }
 }
 
 /// What an event is called.
@@ -252,7 +266,27 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_core::Ticket;
+
     use super::*;
+
+    /// Viewers drop what overlaps in one track.
+    #[test]
+    fn what_overlaps_stands_in_rows_of_its_own() {
+        let event = |start_ns, end_ns| TraceEvent {
+            kind: TraceKind::Wait,
+            ticket: Ticket { queue: 0, value: 1 },
+            start_ns,
+            end_ns,
+        };
+        let mut raw = tidegate_core::Trace::default();
+        raw.events = vec![event(0, 10), event(5, 8), event(8, 20), event(10, 12)];
+        let trace = Trace::new(raw);
+        let rows: Vec<_> = trace.slices().map(|it| it.track).collect();
+        let (one, two) = ("queue 0: CPU waits", "queue 0: CPU waits (2)");
+        assert_eq!(rows, [one, two, two, one]);
+        assert_eq!(trace.to_json().matches("thread_name").count(), 2);
+    }
 
     #[test]
     fn names_are_escaped() {

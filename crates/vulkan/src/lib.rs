@@ -220,8 +220,8 @@ impl Device for VulkanDevice {
         self.queues.timer().now_ns()
     }
 
-    fn set_timing(&self, on: bool) {
-        self.queues.timer().set(on);
+    fn set_timing(&self, on: bool) -> bool {
+        self.queues.timer().set(on)
     }
 
     fn take_timings(&self, into: &mut Vec<Timing>) {

@@ -74,6 +74,7 @@ impl Recording {
         // VUID-vkBeginCommandBuffer-commandBuffer-00049, -00050.
         unsafe { device.raw.begin_command_buffer(self.buffer, &info) }
             .map_err(|result| device.error("vkBeginCommandBuffer", result))?;
+        self.timestamps.clear();
         if let Some(ticket) = timed {
             let commands = u32::try_from(batch.body().commands.len()).unwrap_or(u32::MAX);
             self.timestamps
@@ -109,6 +110,7 @@ impl Recording {
     /// # Safety
     /// It is not pending.
     pub(crate) unsafe fn reset(&mut self, device: &Logical) -> Result<(), vk::Result> {
+        self.timestamps.clear();
         // SAFETY: the caller's promise. VUID-vkResetCommandPool-commandPool-00040.
         unsafe {
             self.descriptors.reset(device);

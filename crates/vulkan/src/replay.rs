@@ -1,7 +1,7 @@
 //! Graphs as command buffers that are kept.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidegate_core::{DeviceError, GraphId, Replay};
 
@@ -21,12 +21,10 @@ impl Replays {
         replay: &Replay,
         record: impl FnOnce(&mut Recording) -> Result<(), DeviceError>,
     ) -> Result<Arc<Recording>, DeviceError> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((version, recording)) = kept.get(&replay.graph)
-            && *version == replay.version
-        {
-            return Ok(Arc::clone(recording));
+        if let Some(found) = self.find(replay) {
+            return Ok(found);
         }
+        // Without the lock, which whoever drops a graph takes. Two queues that launch a graph first at the same time both record it; the second stays.
         let mut recording = Recording::new(device, family, true)?;
         if let Err(error) = record(&mut recording) {
             // SAFETY: not submitted.
@@ -35,17 +33,28 @@ impl Replays {
         }
         let recording = Arc::new(recording);
         let entry = (replay.version, Arc::clone(&recording));
-        if let Some((_, old)) = kept.insert(replay.graph, entry) {
+        let old = self.kept().insert(replay.graph, entry);
+        if let Some((_, old)) = old {
             // SAFETY: submissions of it that may be pending hold it.
             unsafe { release(device, old) };
         }
         Ok(recording)
     }
 
+    fn find(&self, replay: &Replay) -> Option<Arc<Recording>> {
+        let kept = self.kept();
+        let (version, recording) = kept.get(&replay.graph)?;
+        (*version == replay.version).then(|| Arc::clone(recording))
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<GraphId, (u64, Arc<Recording>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Gives a graph's recording back.
     pub(crate) fn forget(&self, device: &Logical, id: GraphId) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, recording)) = kept.remove(&id) {
+        let removed = self.kept().remove(&id);
+        if let Some((_, recording)) = removed {
             // SAFETY: submissions of it that may be pending hold it.
             unsafe { release(device, recording) };
         }
@@ -53,8 +62,8 @@ impl Replays {
 
     /// Gives all back.
     pub(crate) fn clear(&self, device: &Logical) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (_, (_, recording)) in kept.drain() {
+        let all = std::mem::take(&mut *self.kept());
+        for (_, recording) in all.into_values() {
             // SAFETY: submissions of it that may be pending hold it.
             unsafe { release(device, recording) };
         }

@@ -135,7 +135,8 @@ impl Queues {
                 Flight::Once(queue.record(with, recorder, batch, timed)?)
             }
         };
-        match queue.hand_over(device, &recorder.waits, flight.buffer(), ticket.value) {
+        let signal = (ticket.value, timed.is_some());
+        match queue.hand_over(device, &recorder.waits, flight.buffer(), signal) {
             Ok(()) => {
                 recorder.in_flight.push_back((ticket.value, flight));
                 // The device works by now: what resetting costs delays nothing.
@@ -303,20 +304,23 @@ impl Queue {
         device: &Logical,
         waits: &Waits,
         buffer: vk::CommandBuffer,
-        value: u64,
+        (value, timed): (u64, bool),
     ) -> Result<(), DeviceError> {
         let before = self.submitted.swap(value, Ordering::AcqRel);
         // SAFETY, for both: the recorder's lock makes this thread the only one to use the queue (host synchronisation of `queue`). The command
-        // buffer is recorded and not pending; the value is larger than any handed over before; the semaphores waited for are timelines
-        // of this device. VUID-vkQueueSubmit2-commandBuffer-03874, VUID-VkSubmitInfo2-semaphore-03882, -semaphore-03881.
+        // buffer is recorded, and not pending unless it is a graph's, which may be (SIMULTANEOUS_USE); the value is larger than any handed over before; the semaphores waited for are timelines
+        // of this device. VUID-vkQueueSubmit2-commandBuffer-03874, -03875, VUID-VkSubmitInfo2-semaphore-03882, -semaphore-03881.
         let (call, result) = if let Some(functions) = &device.synchronization2 {
             let buffers = [vk::CommandBufferSubmitInfo::default().command_buffer(buffer)];
             let signals = [vk::SemaphoreSubmitInfo::default()
                 .semaphore(self.timeline)
                 .value(value)
-                .stage_mask(barrier::pipeline_stages2(barrier::pipeline_stages(
-                    Stages::ALL,
-                )))];
+                .stage_mask(if timed {
+                    // Timestamps are written by other stages.
+                    vk::PipelineStageFlags2::ALL_COMMANDS
+                } else {
+                    barrier::pipeline_stages2(barrier::pipeline_stages(Stages::ALL))
+                })];
             let info = [vk::SubmitInfo2::default()
                 .wait_semaphore_infos(&waits.infos)
                 .command_buffer_infos(&buffers)

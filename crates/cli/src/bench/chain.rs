@@ -38,6 +38,8 @@ struct Document<'a> {
     workgroups: u32,
     rounds: u32,
     steps_per_round: u32,
+    /// Whether a trace was taken meanwhile, which costs time.
+    traced: bool,
     rows: &'a [Row],
 }
 
@@ -70,6 +72,7 @@ pub(crate) fn run(options: &ChainOptions, common: &Common) -> Result<(), Failure
         workgroups: options.workgroups,
         rounds: options.rounds,
         steps_per_round: measured.steps,
+        traced: profile.is_on(),
         rows: &rows,
     };
     if common.json {

@@ -219,8 +219,8 @@ impl Device for AnyDevice {
         self.0.destroy_pipeline(id);
     }
 
-    fn set_timing(&self, on: bool) {
-        self.0.set_timing(on);
+    fn set_timing(&self, on: bool) -> bool {
+        self.0.set_timing(on)
     }
 
     fn take_timings(&self, into: &mut Vec<Timing>) {
