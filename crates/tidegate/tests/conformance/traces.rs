@@ -110,12 +110,15 @@ pub(crate) fn a_trace_has_a_limit(world: &World) {
     let (device, mut stream) = world.open();
     let affine = world.kernel(&device, "affine");
     let x = stream.zeros::<u32>(64).unwrap();
-    device.start_trace(10);
-    for _ in 0..100 {
-        stream.launch(&affine, 1, (&x, 1_u32, 1_u32)).unwrap();
+    for limit in [10, 0] {
+        device.start_trace(limit);
+        for _ in 0..100 {
+            stream.launch(&affine, 1, (&x, 1_u32, 1_u32)).unwrap();
+        }
+        stream.synchronize().unwrap();
+        let trace = device.end_trace();
+        assert!(trace.events().len() <= limit);
+        // With room for ten, a device that does not tell of single commands may have no more to say.
+        assert!(limit > 0 || trace.dropped() > 0);
     }
-    stream.synchronize().unwrap();
-    let trace = device.end_trace();
-    assert!(trace.events().len() <= 10);
-    assert!(trace.dropped() > 0);
 }
