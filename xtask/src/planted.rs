@@ -19,7 +19,9 @@ use crate::{terminal, totals};
 
 use tree::{Ended, Tree};
 
-/// How long the test of one mistake may run. A hang tells nobody what is wrong, and does not count as caught.
+/// How often the test of one mistake may run until it fails.
+const ATTEMPTS_MAX: u64 = 6;
+/// How long it may run each time. A hang tells nobody what is wrong, and does not count as caught.
 const TESTS_MAX: Duration = Duration::from_secs(60);
 /// How long the same tests may run in the sources as they are, all together.
 const UNCHANGED_MAX: Duration = Duration::from_secs(300);
@@ -136,7 +138,7 @@ fn unchanged(tree: &Tree, chosen: &[&Mistake]) -> Result<()> {
         let tests: Vec<_> = tests.into_iter().collect();
         let began = Instant::now();
         let program = tree.build(package, target)?;
-        let ended = tree.tests(package, &program, &tests, UNCHANGED_MAX)?;
+        let ended = tree.tests(package, &program, (&tests, 0), UNCHANGED_MAX)?;
         let passed = ended.output.lines().find_map(totals::libtest);
         let passed = passed.map_or(0, |it| it.passed);
         let good = ended.status.is_some_and(|it| it.success()) && passed == tests.len() as u64;

@@ -40,7 +40,7 @@ impl<D: Device> fmt::Debug for Watch<D> {
 }
 
 impl<D: Device> Watch<D> {
-    /// Submits what is pending on queues that have nothing else to do, unless all of it was recorded under [`Policy::UntilSync`]. Never waits. Whether there is anything to come back for: work that
+    /// Submits what is pending on queues that have nothing else to do, unless all of it was recorded under [`UntilSync`](crate::Policy::UntilSync). Never waits. Whether there is anything to come back for: work that
     /// is pending and may be submitted this way, or in flight.
     ///
     /// An error is kept for whoever needs the work.

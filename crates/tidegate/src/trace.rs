@@ -279,9 +279,10 @@ mod tests {
             start_ns,
             end_ns,
         };
-        let mut raw = tidegate_core::Trace::default();
-        raw.events = vec![event(0, 10), event(5, 8), event(8, 20), event(10, 12)];
-        let trace = Trace::new(raw);
+        let trace = Trace::new(tidegate_core::Trace {
+            events: vec![event(0, 10), event(5, 8), event(8, 20), event(10, 12)],
+            dropped: 0,
+        });
         let rows: Vec<_> = trace.slices().map(|it| it.track).collect();
         let (one, two) = ("queue 0: CPU waits", "queue 0: CPU waits (2)");
         assert_eq!(rows, [one, two, two, one]);
