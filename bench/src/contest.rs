@@ -69,6 +69,7 @@ impl<R: Runner> Contender<anyhow::Error> for Entry<R> {
             elapsed,
             submissions: after.0 - before.0,
             barriers: after.1 - before.1,
+            launches: 0,
         })
     }
 

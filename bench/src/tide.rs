@@ -332,6 +332,7 @@ impl Contender<anyhow::Error> for Two {
             elapsed,
             submissions: after.0 - before.0,
             barriers: after.1 - before.1,
+            launches: 0,
         })
     }
 

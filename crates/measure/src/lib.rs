@@ -32,6 +32,8 @@ pub struct Sample {
     pub submissions: u64,
     /// Barriers inside submissions.
     pub barriers: u64,
+    /// Launches, 0 where nobody counts them.
+    pub launches: u64,
 }
 
 /// How to measure.
@@ -41,8 +43,19 @@ pub struct Plan {
     pub rounds: u32,
     /// Clocks rise and caches fill for this long first.
     pub warm_up: Duration,
-    /// The fastest contender's turn takes about this long, so that neither the clock nor the change of turns shows.
-    pub turn: Duration,
+    /// So many turns of each contender come first at least.
+    pub warm_up_rounds: u32,
+    /// What a turn is.
+    pub turn: Turn,
+}
+
+/// How many steps a turn has.
+#[derive(Clone, Copy, Debug)]
+pub enum Turn {
+    /// As many as the fastest contender does in about this time, so that neither the clock nor the change of turns shows.
+    Lasting(Duration),
+    /// So many.
+    Steps(u32),
 }
 
 impl Plan {
@@ -51,7 +64,18 @@ impl Plan {
         Self {
             rounds,
             warm_up: Duration::from_millis(200),
-            turn: Duration::from_millis(3),
+            warm_up_rounds: 3,
+            turn: Turn::Lasting(Duration::from_millis(3)),
+        }
+    }
+
+    /// For turns of a fixed number of steps, which together take long.
+    pub fn of_steps(rounds: u32, steps: u32) -> Self {
+        Self {
+            rounds,
+            warm_up: Duration::ZERO,
+            warm_up_rounds: 1,
+            turn: Turn::Steps(steps),
         }
     }
 }
@@ -141,21 +165,28 @@ fn position(round: usize, turn: usize, contenders: usize) -> usize {
     (turn + round / 2) % contenders
 }
 
-/// At least three rounds. Each contender's result is checked by itself here, before others can hide what it did. Gives the steps of a turn.
+/// Each contender's result is checked by itself here, before others can hide what it did. Gives the steps of a turn.
 fn warm_up<E>(contenders: &mut [Box<dyn Contender<E>>], plan: &Plan) -> Result<u32, E> {
     let start = Instant::now();
     let mut fastest = Duration::MAX;
     let mut rounds = 0;
-    while rounds < 3 || start.elapsed() < plan.warm_up {
+    let trial = match plan.turn {
+        Turn::Lasting(_) => 1,
+        Turn::Steps(steps) => steps,
+    };
+    while rounds < plan.warm_up_rounds || start.elapsed() < plan.warm_up {
         for contender in contenders.iter_mut() {
-            fastest = fastest.min(contender.run(1)?.elapsed);
+            fastest = fastest.min(contender.run(trial)?.elapsed);
             if rounds == 0 {
                 contender.check()?;
             }
         }
         rounds += 1;
     }
-    let steps = plan.turn.as_nanos().div_ceil(fastest.as_nanos().max(1));
+    let Turn::Lasting(turn) = plan.turn else {
+        return Ok(trial);
+    };
+    let steps = turn.as_nanos().div_ceil(fastest.as_nanos().max(1));
     Ok(u32::try_from(steps)
         .unwrap_or(STEPS_MAX)
         .clamp(1, STEPS_MAX))
@@ -170,6 +201,14 @@ impl Measured {
             .zip(&self.samples)
             .map(|(name, samples)| self.row(name, samples, reference))
             .collect()
+    }
+
+    /// A contender's median of something that is counted, a step.
+    pub fn per_step(&self, contender: usize, count: fn(&Sample) -> u64) -> f64 {
+        let samples = self.samples[contender].iter();
+        let mut values: Vec<f64> = samples.map(|it| count(it) as f64).collect();
+        values.sort_by(f64::total_cmp);
+        quantile(&values, 0.5) / f64::from(self.steps)
     }
 
     /// The contenders' names, in their order.
@@ -238,7 +277,7 @@ impl Measured {
 }
 
 /// Between the two nearest values of a sorted, non-empty list.
-fn quantile(sorted: &[f64], at: f64) -> f64 {
+pub fn quantile(sorted: &[f64], at: f64) -> f64 {
     let place = at * (sorted.len() - 1) as f64;
     let (below, above) = (place.floor() as usize, place.ceil() as usize);
     sorted[below] + (sorted[above] - sorted[below]) * (place - place.floor())
@@ -281,6 +320,7 @@ mod tests {
                 elapsed: Duration::from_micros(self.micros) * steps,
                 submissions: 2 * u64::from(steps),
                 barriers: 3 * u64::from(steps),
+                launches: 5 * u64::from(steps),
             })
         }
 
@@ -315,7 +355,8 @@ mod tests {
         Plan {
             rounds: 30,
             warm_up: Duration::ZERO,
-            turn: Duration::from_millis(1),
+            warm_up_rounds: 3,
+            turn: Turn::Lasting(Duration::from_millis(1)),
         }
     }
 
@@ -332,6 +373,16 @@ mod tests {
         assert!((rows[1].ratio_to_every_dispatch - 4.0).abs() < 1e-6);
         assert!((rows[0].ratio_to_every_dispatch - 1.0).abs() < 1e-6);
         assert_eq!((rows[1].submissions, rows[1].barriers), (2, 3));
+        assert_eq!(measured.per_step(1, |it| it.launches), 5.0);
+    }
+
+    #[test]
+    fn a_turn_of_fixed_steps_has_so_many_from_the_first() {
+        let (mut contenders, turns) = contenders(false);
+        let measured = run(&mut contenders, &Plan::of_steps(2, 7), &mut || {}).unwrap();
+        assert_eq!(measured.steps, 7);
+        assert_eq!(turns.borrow().len(), 3 * (1 + 2));
+        assert!((measured.rows(0)[2].us_per_step - 500.0).abs() < 1e-6);
     }
 
     #[test]

@@ -8,12 +8,12 @@ use serde::Serialize;
 use tidegate::{Buffer, Device, Graph, Kernel, Stream};
 
 use super::raw;
-use super::rounds::{self, Contender, Plan, Row, Sample};
 use crate::cli::{ChainOptions, Common, PolicyName};
 use crate::device;
 use crate::failure::Failure;
 use crate::output;
 use crate::profile::Profile;
+use tidegate_measure::{self as rounds, Contender, Plan, Row, Sample};
 
 /// What every launch runs. The factor is odd, so that no error is ever multiplied away.
 pub(crate) const SOURCE: &str = "
@@ -99,7 +99,10 @@ fn check_size(device: &Device, workgroups: u32) -> Result<(), Failure> {
 }
 
 /// `every-dispatch`, `until-sync`, `adaptive` and `graph`, each a stream with a buffer of its own.
-fn streams(device: &Device, options: &ChainOptions) -> Result<Vec<Box<dyn Contender>>, Failure> {
+fn streams(
+    device: &Device,
+    options: &ChainOptions,
+) -> Result<Vec<Box<dyn Contender<Failure>>>, Failure> {
     let kernel = device.module_from_wgsl(SOURCE)?.kernel(KERNEL)?;
     let policies = [
         (PolicyName::EveryDispatch, false),
@@ -108,7 +111,7 @@ fn streams(device: &Device, options: &ChainOptions) -> Result<Vec<Box<dyn Conten
         (PolicyName::Adaptive, true),
     ];
     let contender =
-        |(policy, is_graph): (PolicyName, bool)| -> Result<Box<dyn Contender>, Failure> {
+        |(policy, is_graph): (PolicyName, bool)| -> Result<Box<dyn Contender<Failure>>, Failure> {
             let mut stream = device.stream_with(policy.policy())?;
             let words: Vec<u32> = (0..options.workgroups * WORKGROUP).collect();
             let buffer = stream.upload_new(&words)?;
@@ -161,7 +164,7 @@ impl Streamed {
     }
 }
 
-impl Contender for Streamed {
+impl Contender<Failure> for Streamed {
     fn name(&self) -> &'static str {
         match &self.graph {
             Some(_) => "graph",

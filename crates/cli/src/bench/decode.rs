@@ -11,12 +11,12 @@ use tidegate::Device;
 use tidegate_llm::Error;
 use tidegate_llm::synthetic::{Decoder, Synthetic, bytes_per_token};
 
-use super::rounds::{self, Contender, Plan, Sample};
 use crate::cli::{Common, DecodeOptions, PolicyName};
 use crate::device;
 use crate::failure::Failure;
 use crate::output;
 use crate::profile::Profile;
+use tidegate_measure::{self as rounds, Contender, Plan, Sample};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -147,14 +147,14 @@ fn contenders(
     device: &Device,
     model: &Synthetic,
     tokens: u32,
-) -> Result<Vec<Box<dyn Contender>>, Failure> {
+) -> Result<Vec<Box<dyn Contender<Failure>>>, Failure> {
     let expected = Rc::new(RefCell::new(None));
     let contender = |(policy, reading, name): (PolicyName, Reading, &'static str)| {
         let mut decoder = model.decoder(policy.policy(), tokens)?;
         if [GRAPH, GRAPH_UNREAD].contains(&name) && !decoder.capture()? {
             return Ok(None);
         }
-        let contender: Box<dyn Contender> = Box::new(Decoding {
+        let contender: Box<dyn Contender<Failure>> = Box::new(Decoding {
             name,
             reading,
             device: device.clone(),
@@ -192,7 +192,7 @@ impl Decoding {
     }
 }
 
-impl Contender for Decoding {
+impl Contender<Failure> for Decoding {
     fn name(&self) -> &'static str {
         self.name
     }

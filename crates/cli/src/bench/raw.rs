@@ -10,8 +10,8 @@ use tidegate_shader::{Module, SpirvOptions};
 use tidegate_vulkan::{Options, QueueFamily as VulkanFamily, RawChain, Select};
 
 use super::chain::{Expected, KERNEL, SOURCE};
-use super::rounds::{Contender, Sample};
 use crate::failure::Failure;
+use tidegate_measure::{Contender, Sample};
 
 /// One way of submitting the chain by hand.
 pub(crate) struct Raw {
@@ -34,7 +34,7 @@ pub(crate) fn contenders(
     family: QueueFamily,
     dispatches: u32,
     workgroups: u32,
-) -> Result<Vec<Box<dyn Contender>>, Failure> {
+) -> Result<Vec<Box<dyn Contender<Failure>>>, Failure> {
     let options = Options {
         queue_family: match family {
             QueueFamily::Graphics => VulkanFamily::Graphics,
@@ -57,7 +57,7 @@ pub(crate) fn contenders(
         ("raw-cut-32", Some(32)),
         ("raw-replay", None),
     ];
-    let contender = |(name, cut)| -> Box<dyn Contender> {
+    let contender = |(name, cut)| -> Box<dyn Contender<Failure>> {
         Box::new(Raw {
             name,
             cut,
@@ -90,7 +90,7 @@ fn kernel() -> Result<(Kernel, Code), Failure> {
     Ok((kernel, Code::Spirv(words)))
 }
 
-impl Contender for Raw {
+impl Contender<Failure> for Raw {
     fn name(&self) -> &'static str {
         self.name
     }
