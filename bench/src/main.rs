@@ -2,20 +2,20 @@
 //!
 //! The tables go to standard output, or with `--json` one document; progress goes to standard error. Exit status: 0, 1 for a failure, 2 for wrong usage. A missed target is no failure.
 
+use std::cell::OnceCell;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
-use std::rc::Rc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, ValueEnum, value_parser};
-use tidegate::{Device, Limits, Options as DeviceOptions, QueueFamily};
-use tidegate_bench::peer::Peer;
+use tidegate::{Device, Options as DeviceOptions, QueueFamily};
 use tidegate_bench::raw::{Family, Gpu, Signal};
 use tidegate_bench::report::{self, Document, Machine, Outcome};
 use tidegate_bench::workloads::{Bench, Workload};
 use tidegate_bench::{plot, targets};
-use tidegate_measure::Plan;
+use tidegate_measure::{Plan, Turn};
 
 /// Tidegate, hand-written Vulkan and wgpu do the same work in turns, in one process
 #[derive(Debug, Parser)]
@@ -75,6 +75,9 @@ impl FamilyName {
     }
 }
 
+/// A turn of the fastest row.
+const TURN: Duration = Duration::from_millis(5);
+
 fn main() -> ExitCode {
     let options = Options::parse();
     match run(&options) {
@@ -93,6 +96,12 @@ fn run(options: &Options) -> Result<()> {
     progress(&machine.line());
     let software = bench.device.capabilities().software;
     let mut outcomes = Vec::new();
+    // The rows of each make have a device of their own.
+    let plan = Plan {
+        turn: Turn::Lasting(TURN),
+        lead_in: true,
+        ..Plan::new(options.rounds)
+    };
     for workload in Workload::all(&options.workgroups, software) {
         let mut rows = workload
             .rows(&bench)
@@ -101,7 +110,7 @@ fn run(options: &Options) -> Result<()> {
             continue;
         }
         progress(&format!("{}: {} rows", workload.name, rows.len()));
-        let measured = tidegate_measure::run(&mut rows, &Plan::new(options.rounds), &mut || {});
+        let measured = tidegate_measure::run(&mut rows, &plan, &mut || {});
         let outcome = Outcome::new(&workload, measured.with_context(|| workload.name.clone())?);
         if !options.json {
             print(&outcome.table())?;
@@ -112,6 +121,9 @@ fn run(options: &Options) -> Result<()> {
         bail!(
             "no row is named so; `--rows` takes part of `workload/row`, such as chain-16/raw-one"
         );
+    }
+    if matches!(bench.peer.get(), Some(None)) {
+        notes.push("wgpu finds no such device, so that its rows were not run".to_owned());
     }
     let verdicts = if options.targets {
         targets::verdicts(&outcomes)
@@ -151,22 +163,14 @@ fn open(options: &Options, notes: &mut Vec<String>) -> Result<Bench> {
         Family::Graphics => QueueFamily::Graphics,
     };
     let device = Device::open(&wanted)?;
-    let copying = Device::open(&wanted.with_limits(Limits {
-        direct: false,
-        ..Limits::default()
-    }))?;
-    let peer = Peer::open(&device.capabilities().name)?;
-    if peer.is_none() {
-        notes.push("wgpu finds no such device, so that its rows were not run".to_owned());
-    }
     if device.capabilities().software {
         notes.push("a software device: the CPU plays the GPU, the targets are not meant for it, and chains of many workgroups were left out".to_owned());
     }
     Ok(Bench {
         device,
-        copying,
+        options: wanted,
         family,
-        peer: peer.map(Rc::new),
+        peer: OnceCell::new(),
         rows: options.rows.clone(),
     })
 }

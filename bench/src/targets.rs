@@ -147,6 +147,13 @@ const TARGETS: &[Target] = &[
         bound: Bound::AtMost(1.05),
     },
     Target {
+        text: "allocating and freeing alone, the launches' arguments being others each time in both, costs nothing",
+        workload: "allocate",
+        own: &["new"],
+        others: &["kept-262"],
+        bound: Bound::AtMost(1.05),
+    },
+    Target {
         text: "4 bytes are read as fast as by raw spinning",
         workload: "readback",
         own: &["tidegate-copy"],

@@ -18,6 +18,8 @@ pub enum Mode {
     Graph,
     /// As a graph, of which the arguments that are parameters are changed before each launch of it.
     GraphArguments,
+    /// As [`Mode::Fresh`], with buffers that are kept, one for each launch: what other arguments each time cost, without the allocating.
+    Rotated,
     /// As [`Mode::Stream`], with store 1 allocated anew for each launch and dropped after it.
     Fresh,
     /// As [`Mode::Fresh`], and before each drop the host waits, as other runtimes do.
@@ -36,6 +38,8 @@ pub struct Tide {
     mode: Mode,
     kernels: Vec<Kernel>,
     stores: Vec<Vec<Buffer<u32>>>,
+    /// A scratch buffer for each launch, for [`Mode::Rotated`].
+    kept: Vec<Buffer<u32>>,
     /// A step's parameters, for a graph.
     slots: Option<Buffer<u32>>,
     words: Vec<u32>,
@@ -74,6 +78,7 @@ impl Tide {
             mode,
             kernels,
             stores,
+            kept: Vec::new(),
             slots: None,
             words: vec![0; uploads * APART],
             graph: None,
@@ -132,6 +137,7 @@ impl Tide {
                 self.change_arguments()?;
                 self.launch_graph()?;
             }
+            Mode::Rotated => self.record_rotated()?,
             Mode::Fresh | Mode::FreshWaited => self.record_fresh()?,
         }
         self.steps += 1;
@@ -183,6 +189,18 @@ impl Tide {
                 let arguments = (buffer(&self.stores, *x), buffer(&self.stores, *p), word);
                 graph.set_arguments(&mut self.stream, at, arguments)?;
             }
+        }
+        Ok(())
+    }
+
+    fn record_rotated(&mut self) -> Result<()> {
+        let (workgroups, x) = (self.script.workgroups, &self.stores[0][0]);
+        for _ in self.kept.len()..self.script.ops.len() {
+            self.kept.push(self.device.buffer(x.len())?);
+        }
+        for scratch in &self.kept {
+            self.stream
+                .launch(&self.kernels[0], workgroups, (x, scratch))?;
         }
         Ok(())
     }

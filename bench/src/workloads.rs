@@ -1,11 +1,11 @@
 //! Who meets whom, and in which work.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::Result;
-use tidegate::{Device, Policy};
+use tidegate::{Device, Limits, Options, Policy};
 use tidegate_measure::{Contender, Sample};
 
 use crate::contest::{Entry, check};
@@ -24,14 +24,24 @@ pub type Row = Box<dyn Contender<anyhow::Error>>;
 pub struct Bench {
     /// Tidegate's device.
     pub device: Device,
-    /// The same, but it never reads device memory in place, which would be no copy to compare with others'.
-    pub copying: Device,
+    /// How it was opened.
+    pub options: Options,
     /// Their queues, which hand-written Vulkan uses too. wgpu always takes the first family.
     pub family: Family,
-    /// wgpu's device, if it has one.
-    pub peer: Option<Rc<Peer>>,
+    /// wgpu's device, if it has one: opened when a row first wants it, since a device that only exists may be in others' way.
+    pub peer: OnceCell<Option<Rc<Peer>>>,
     /// Parts of `workload/row`; all rows if empty.
     pub rows: Vec<String>,
+}
+
+impl Bench {
+    fn peer(&self) -> Result<Option<Rc<Peer>>> {
+        if let Some(peer) = self.peer.get() {
+            return Ok(peer.clone());
+        }
+        let peer = Peer::open(&self.device.capabilities().name)?.map(Rc::new);
+        Ok(self.peer.get_or_init(|| peer).clone())
+    }
 }
 
 /// One piece of work.
@@ -104,7 +114,7 @@ impl Workload {
             Self::new("distinct", "adaptive", Kind::Distinct, "a chain through 262 slots: 3 buffers and a scalar each, wgpu with a bind group each"),
             Self::new("independent", "adaptive", Kind::Independent, "262 launches of which none needs another"),
             Self::new("upload", "adaptive", Kind::Upload, "a chain, with 4 bytes uploaded before every tenth launch"),
-            Self::new("allocate", "kept", Kind::Allocate, "a chain, with a scratch buffer that is kept, or a new one for each launch"),
+            Self::new("allocate", "kept", Kind::Allocate, "a chain, with a scratch buffer that is kept, one kept for each launch, or a new one for each"),
             Self::new("readback",
                 "tidegate-copy", Kind::Readback, "4 bytes copied from an idle stream and read"),
             Self::new("weights", "adaptive", Kind::Weights { launches }, &weights),
@@ -181,7 +191,10 @@ impl Rows<'_> {
 
     fn peer(&mut self, script: &Rc<Script>, ways: &[(&'static str, peer::Way)]) -> Result<()> {
         let ways: Vec<_> = ways.iter().filter(|it| self.wants(it.0)).collect();
-        let Some(peer) = self.bench.peer.as_ref().filter(|_| !ways.is_empty()) else {
+        if ways.is_empty() {
+            return Ok(());
+        }
+        let Some(peer) = &self.bench.peer()? else {
             return Ok(());
         };
         let work = Rc::new(RefCell::new(PeerWork::new(peer, script)?));
@@ -289,6 +302,7 @@ impl Rows<'_> {
             &script,
             &[
                 ("kept", Mode::Stream(Policy::Adaptive)),
+                ("kept-262", Mode::Rotated),
                 ("new", Mode::Fresh),
                 ("new-waited", Mode::FreshWaited),
             ],
@@ -299,7 +313,12 @@ impl Rows<'_> {
         let script = script::readback();
         let store = &script.stores[0];
         if self.wants("tidegate-copy") {
-            let runner = tide::Readback::new(&self.bench.copying, store)?;
+            // Reading device memory in place would be no copy to compare with others'.
+            let copying = Device::open(&self.bench.options.clone().with_limits(Limits {
+                direct: false,
+                ..Limits::default()
+            }))?;
+            let runner = tide::Readback::new(&copying, store)?;
             self.made
                 .push(Entry::boxed("tidegate-copy", &script, runner));
         }
@@ -318,7 +337,9 @@ impl Rows<'_> {
                 self.made.push(Entry::boxed(name, &script, runner));
             }
         }
-        if let Some(peer) = self.bench.peer.as_ref().filter(|_| self.wants("wgpu-map")) {
+        if self.wants("wgpu-map")
+            && let Some(peer) = &self.bench.peer()?
+        {
             let runner = peer::Readback::new(peer, store)?;
             self.made.push(Entry::boxed("wgpu-map", &script, runner));
         }

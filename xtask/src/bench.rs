@@ -1,20 +1,26 @@
-//! `cargo xtask bench`: the `tidegate` program's own benchmarks, built for speed.
+//! `cargo xtask bench`: Tidegate next to hand-written Vulkan and wgpu, and the `tidegate` program's own benchmarks, built for speed.
 
 use std::env;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
 use clap::Args;
 
+use crate::parts::Count;
 use crate::shell;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
-  cargo xtask bench                                     a chain of 262 dependent dispatches
-  cargo xtask bench --dispatches 1000 --workgroups 64   the same, longer and wider
-  cargo xtask bench chain --json > chain.json           one JSON document")]
+  cargo xtask bench                                           everything next to hand-written Vulkan and wgpu: ten minutes and more
+  cargo xtask bench --rows chain-16/ --targets                one piece of work, and whether it is as fast as it is meant to be
+  cargo xtask bench --plot bench.svg --json > bench.json      for a report
+  cargo xtask bench chain --dispatches 1000 --workgroups 64   `tidegate bench chain`, which needs neither
+  cargo xtask bench decode --shape smollm2-135m               `tidegate bench decode`
+
+The arguments after the first form's options are those of bench/; `cargo xtask bench -- --help` shows them.")]
 pub(crate) struct Options {
-    /// What to hand to `tidegate bench`; without the name of a benchmark it is `chain`
+    /// `chain` or `decode` with what `tidegate bench` takes; or options of the comparison
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
@@ -25,18 +31,42 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let tidegate = shell::build_tidegate("release")?;
-    let mut command = Command::new(tidegate);
-    command.arg("bench");
-    if options
+    let names_one = options
         .arguments
         .first()
-        .is_none_or(|first| first.starts_with('-'))
-    {
-        command.arg("chain");
-    }
+        .is_some_and(|first| !first.starts_with('-'));
+    let mut command = if names_one {
+        let mut command = Command::new(tidegate);
+        command.arg("bench");
+        command
+    } else {
+        shell::run(comparison("build")?.args(["--release", "--bins"]))?;
+        let program = format!("tidegate-bench{}", env::consts::EXE_SUFFIX);
+        let mut command = Command::new(target()?.join("release").join(program));
+        command.arg("--tidegate").arg(tidegate);
+        command
+    };
     command.args(&options.arguments);
     shell::run(steady(&mut command))?;
     Ok(true)
+}
+
+/// A cargo command on `bench/`, which is a workspace of its own.
+pub(crate) fn comparison(subcommand: &str) -> Result<Command> {
+    let mut command = shell::cargo([subcommand, "--manifest-path"]);
+    command.arg(shell::root().join("bench/Cargo.toml"));
+    command.arg("--locked").arg("--target-dir").arg(target()?);
+    Ok(command)
+}
+
+fn target() -> Result<PathBuf> {
+    Ok(shell::target_directory()?.join("bench"))
+}
+
+/// Every row of the comparison once, its result checked: the benchmarks work, whatever they measure.
+pub(crate) fn rows() -> Result<Count> {
+    shell::run(steady(&mut comparison("test")?))?;
+    Ok(Count::default())
 }
 
 /// Lavapipe is steadier on the calling thread; other drivers do not read this.

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::parts::{self, Count, Part};
-use crate::{metal, shell, terminal, tidy};
+use crate::{bench, metal, shell, terminal, tidy};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -53,6 +53,12 @@ const PARTS: &[Part<()>] = &[
         about: "clippy and rustdoc on the code that is empty without Metal, with its classes in software",
         prepares: false,
         run: metal,
+    },
+    Part {
+        name: "bench",
+        about: "rustfmt and clippy on bench/, which is a workspace of its own",
+        prepares: false,
+        run: comparison,
     },
     Part {
         name: "deny",
@@ -138,6 +144,15 @@ fn metal(_: &mut ()) -> Result<Count> {
             .env_remove("CARGO_ENCODED_RUSTDOCFLAGS");
         shell::run(&mut metal::soft(doc)?)?;
     }
+    Ok(Count::default())
+}
+
+fn comparison(_: &mut ()) -> Result<Count> {
+    let manifest = shell::root().join("bench/Cargo.toml");
+    let mut format = shell::cargo(["fmt", "--check", "--manifest-path"]);
+    shell::run(format.arg(manifest))?;
+    let mut clippy = bench::comparison("clippy")?;
+    shell::run(clippy.args(["--all-targets", "--", "-D", "warnings"]))?;
     Ok(Count::default())
 }
 

@@ -36,7 +36,7 @@ use clap::{Parser, Subcommand};
   cargo xtask lint --part tidy          one check only
   cargo xtask metal                     run the Metal backend, in software
   cargo xtask apple                     compile for Apple's systems, without a Mac
-  cargo xtask bench --dispatches 1000   time a chain of dependent dispatches")]
+  cargo xtask bench --targets           next to hand-written Vulkan and wgpu")]
 struct Options {
     #[command(subcommand)]
     chore: Chore,

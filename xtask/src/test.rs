@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::parts::{self, Count, Part};
-use crate::{apple, metal, model, shell, terminal, totals, vulkan};
+use crate::{apple, bench, metal, model, shell, terminal, totals, vulkan};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -55,6 +55,12 @@ const PARTS: &[Part<Run>] = &[
         about: "every example program runs",
         prepares: false,
         run: examples,
+    },
+    Part {
+        name: "bench",
+        about: "every row of the comparison with hand-written Vulkan and wgpu gives the right result",
+        prepares: false,
+        run: |_| bench::rows(),
     },
     Part {
         name: "metal",

@@ -89,6 +89,8 @@ impl Lane {
         InFlight {
             batches: u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX),
             commands_last: self.pending_last.commands,
+            expected_last_ns: self.pace.expected_ns(self.pending_last),
+            command_ns: self.pace.command_ns(),
         }
     }
 

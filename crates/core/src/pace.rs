@@ -1,4 +1,4 @@
-//! How long a queue's work takes, learnt from the tickets that completed. Pure: the time comes in as an argument.
+//! How long a queue's work takes the device, learnt from the tickets that completed, and its caller. Pure: the time comes in as an argument.
 
 use std::collections::VecDeque;
 
@@ -22,6 +22,8 @@ pub(crate) struct Pace {
     done_sharply: bool,
     /// When the device was last asked and had not finished the oldest batch.
     asked_at: u64,
+    /// Nanoseconds that the caller takes for a command, from recording it to having handed it over.
+    command_ns: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +40,16 @@ const FEW_COMMANDS: u32 = 8;
 impl Pace {
     /// A batch was handed over, which took until `now`.
     pub(crate) fn sent(&mut self, value: u64, batch: Pending, now: u64) {
+        // After a wait, the time since the last batch would hold the wait.
+        if let Some(last) = self.sent.back()
+            && now > last.at
+            && batch.commands > 0
+        {
+            let took = (now - last.at) as f64 / f64::from(batch.commands);
+            let known = self.command_ns.unwrap_or(took);
+            // A pause of the caller's is no pace, and is believed slowly.
+            self.command_ns = Some(0.5 * (known + took.min(2.0 * known)));
+        }
         self.sent.push_back(Sent {
             value,
             at: now,
@@ -90,6 +102,11 @@ impl Pace {
         });
     }
 
+    /// How long the caller takes for a command, in nanoseconds; 0 if unknown.
+    pub(crate) fn command_ns(&self) -> u64 {
+        self.command_ns.map_or(0, |it| it as u64)
+    }
+
     /// How long pending work will take, in nanoseconds; 0 if unknown. Of few commands nothing is said from guesses.
     pub(crate) fn expected_ns(&self, pending: Pending) -> u64 {
         match self.byte_ns {
@@ -136,6 +153,27 @@ mod tests {
         pace.sent(1, launches(8), 0);
         pace.completed(1, 0, true);
         assert_eq!(pace.expected_ns(launches(8)), 0);
+    }
+
+    #[test]
+    fn the_callers_pace_is_learnt_between_batches_with_no_wait_between() {
+        let mut pace = Pace::default();
+        pace.sent(1, launches(8), 10_000);
+        assert_eq!(pace.command_ns(), 0);
+        pace.sent(2, launches(16), 26_000);
+        assert_eq!(pace.command_ns(), 1000);
+        pace.sent(3, launches(16), 42_000);
+        pace.completed(3, 90_000, true);
+        // A wait came before this one.
+        pace.sent(4, launches(8), 9_000_000);
+        assert_eq!(pace.command_ns(), 1000);
+        // A pause, and work as before.
+        pace.sent(5, launches(8), 19_000_000);
+        assert_eq!(pace.command_ns(), 1500);
+        for value in 6..12 {
+            pace.sent(value, launches(8), 19_000_000 + (value - 5) * 8000);
+        }
+        assert!(pace.command_ns() < 1010, "{}", pace.command_ns());
     }
 
     #[test]

@@ -33,6 +33,10 @@ pub struct InFlight {
     pub batches: u32,
     /// Commands of the batch submitted last, barriers not counted.
     pub commands_last: u32,
+    /// How long that batch will run, in nanoseconds, going by what earlier work took; 0 if that is not known.
+    pub expected_last_ns: u64,
+    /// How long the caller takes for a command, in nanoseconds, all told: its own work, recording, encoding, and its share of the submission; 0 if that is not known.
+    pub command_ns: u64,
 }
 
 /// Limits of a context; each has a counter that shows how near it came.
@@ -137,17 +141,16 @@ impl Cause {
 
 /// The first batch on an idle device: small, so that it starts while the CPU still records.
 const FIRST_COMMANDS: u32 = 8;
-/// Where growing stops. Measured on an H100: cuts every 32 to 64 commands hide the recording, and larger ones gain nothing.
+/// Where growing stops while a single batch runs. Measured on an H100: cuts every 32 to 64 commands hide the recording, and larger ones gain nothing.
 const GROWN_COMMANDS: u32 = 64;
 
 /// Whether to cut here, and why.
 ///
-/// `Adaptive`: a device with nothing to do gets a small batch at once. While one batch runs, the next is cut at twice its size: if a command takes
-/// the device longer than the CPU takes to record it (2.15 and 0.6 to 1.3 microseconds on an H100), the next batch is ready before
-/// the last one ends. With two batches ahead the device is safe, and the batch grows to its limit.
+/// `Adaptive`: a device with nothing to do gets a small batch at once. While batches run, the next is cut when it is as large as the caller can make it in the time that the last one
+/// runs, so that it is with the device before that one ends, and there are as few as that allows.
 ///
 /// Whether a batch still runs is asked of the device. To foretell it from what earlier work took was tried on an H100 (2026-11): short launches got 7 to 13 % slower, because every estimate holds some of the time that a
-/// batch takes to start, and launches of 4,192 workgroups 1 % faster. That estimate only bounds a batch's duration.
+/// batch takes to start, and launches of 4,192 workgroups 1 % faster. That estimate only bounds a batch's duration and its growth.
 pub fn decide(
     policy: Policy,
     pending: Pending,
@@ -168,15 +171,28 @@ pub fn decide(
         Policy::EveryDispatch => Some(Cause::Dispatch),
         Policy::UntilSync => None,
         Policy::Adaptive => match in_flight.batches {
-            0 if pending.commands >= FIRST_COMMANDS => Some(Cause::Idle),
+            0 => (pending.commands >= FIRST_COMMANDS).then_some(Cause::Idle),
             1 => {
-                let grown = in_flight.commands_last.saturating_mul(2);
-                (pending.commands >= grown.clamp(FIRST_COMMANDS, GROWN_COMMANDS))
-                    .then_some(Cause::Overlap)
+                (pending.commands >= grown(in_flight).min(GROWN_COMMANDS)).then_some(Cause::Overlap)
             }
-            _ => None,
+            _ => (pending.commands >= grown(in_flight)).then_some(Cause::Overlap),
         },
     }
+}
+
+/// Commands of the next batch, while the last one runs. It doubles if nothing is known, and also if the caller is the slower of the two: the device then runs dry whatever is done, and fewer batches are less work.
+fn grown(in_flight: InFlight) -> u32 {
+    let last = in_flight.commands_last;
+    let possible = match in_flight.expected_last_ns.checked_div(in_flight.command_ns) {
+        Some(it) if it > u64::from(last) + u64::from(last) / 10 => {
+            u32::try_from(it).unwrap_or(u32::MAX)
+        }
+        _ => last.saturating_mul(2),
+    };
+    let least = last.saturating_add(last / 4);
+    possible
+        .clamp(least, last.saturating_mul(3).max(least))
+        .max(FIRST_COMMANDS)
 }
 
 /// Whether asking the device what completed could change what [`decide`] says. Asking costs a driver call.
@@ -196,6 +212,7 @@ mod tests {
         let in_flight = InFlight {
             batches,
             commands_last,
+            ..InFlight::default()
         };
         decide(Policy::Adaptive, pending, in_flight, &Limits::default())
     }
@@ -233,7 +250,33 @@ mod tests {
         assert_eq!(adaptive(15, 1, 8), None);
         assert_eq!(adaptive(16, 1, 8), Some(Cause::Overlap));
         assert_eq!(adaptive(64, 1, 4000), Some(Cause::Overlap));
-        assert_eq!(adaptive(300, 2, 8), None);
+        assert_eq!(adaptive(64, 2, 40), None);
+        assert_eq!(adaptive(80, 2, 40), Some(Cause::Overlap));
+    }
+
+    /// The size at which the batch after one of 40 commands is cut, with two in flight.
+    fn grown_from_40(expected_last_ns: u64, command_ns: u64) -> u32 {
+        grown(InFlight {
+            batches: 2,
+            commands_last: 40,
+            expected_last_ns,
+            command_ns,
+        })
+    }
+
+    #[test]
+    fn batches_grow_as_fast_as_the_caller_keeps_ahead_of_the_device() {
+        let device_ns = 40 * 2200;
+        assert_eq!(grown_from_40(device_ns, 1600), 55);
+        assert_eq!(grown_from_40(device_ns, 900), 97);
+        // Bounds, which keep a wrong estimate from doing much harm.
+        assert_eq!(grown_from_40(device_ns, 10), 120);
+        assert_eq!(grown_from_40(device_ns, 1900), 50);
+        // The device waits for the caller whatever is done, or nothing is known.
+        assert_eq!(grown_from_40(device_ns, 2200), 80);
+        assert_eq!(grown_from_40(0, 900), 80);
+        assert_eq!(grown_from_40(device_ns, 0), 80);
+        assert_eq!(grown_from_40(u64::MAX, 1), 120);
     }
 
     #[test]

@@ -58,7 +58,12 @@ pub(crate) fn run(options: &ChainOptions, common: &Common) -> Result<(), Failure
     }
     profile.start(&device);
     let bar = output::count_bar("Measuring", options.rounds.into());
-    let measured = rounds::run(&mut contenders, &Plan::new(options.rounds), &mut || {
+    // Raw rows have a device of their own.
+    let plan = Plan {
+        lead_in: true,
+        ..Plan::new(options.rounds)
+    };
+    let measured = rounds::run(&mut contenders, &plan, &mut || {
         bar.inc(1);
     })?;
     bar.finish_and_clear();
