@@ -34,6 +34,8 @@ struct Sent {
     commands: u32,
 }
 
+/// A batch of so many commands tells well what one costs the caller.
+const TELLING_COMMANDS: u32 = 64;
 /// A batch of fewer commands says more of how long the device takes to start than of the commands.
 const FEW_COMMANDS: u32 = 8;
 
@@ -47,8 +49,10 @@ impl Pace {
         {
             let took = (now - last.at) as f64 / f64::from(batch.commands);
             let known = self.command_ns.unwrap_or(took);
-            // A pause of the caller's is no pace, and is believed slowly.
-            self.command_ns = Some(0.5 * (known + took.min(2.0 * known)));
+            // What a submission costs by itself says less of a command the larger the batch; and a pause of the caller's is no pace.
+            let weight =
+                f64::from(batch.commands.min(TELLING_COMMANDS)) / f64::from(2 * TELLING_COMMANDS);
+            self.command_ns = Some(known + weight * (took.min(2.0 * known) - known));
         }
         self.sent.push_back(Sent {
             value,
@@ -168,10 +172,16 @@ mod tests {
         pace.sent(4, launches(8), 9_000_000);
         assert_eq!(pace.command_ns(), 1000);
         // A pause, and work as before.
-        pace.sent(5, launches(8), 19_000_000);
+        pace.sent(5, launches(64), 19_000_000);
         assert_eq!(pace.command_ns(), 1500);
         for value in 6..12 {
-            pace.sent(value, launches(8), 19_000_000 + (value - 5) * 8000);
+            pace.sent(value, launches(64), 19_000_000 + (value - 5) * 64_000);
+        }
+        // A small one, with a submission's share, hardly counts.
+        pace.sent(12, launches(8), 19_000_000 + 6 * 64_000 + 16_000);
+        assert!(pace.command_ns() < 1080, "{}", pace.command_ns());
+        for value in 13..17 {
+            pace.sent(value, launches(64), 19_400_000 + (value - 12) * 64_000);
         }
         assert!(pace.command_ns() < 1010, "{}", pace.command_ns());
     }

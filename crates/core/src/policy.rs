@@ -180,13 +180,12 @@ pub fn decide(
     }
 }
 
-/// Commands of the next batch, while the last one runs. It doubles if nothing is known, and also if the caller is the slower of the two: the device then runs dry whatever is done, and fewer batches are less work.
+/// Commands of the next batch, while the last one runs. It doubles if nothing is known, and also if the caller is by far the slower of the two: the device then runs dry whatever is done, and fewer
+/// batches are less work.
 fn grown(in_flight: InFlight) -> u32 {
     let last = in_flight.commands_last;
     let possible = match in_flight.expected_last_ns.checked_div(in_flight.command_ns) {
-        Some(it) if it > u64::from(last) + u64::from(last) / 10 => {
-            u32::try_from(it).unwrap_or(u32::MAX)
-        }
+        Some(it) if it >= u64::from(last) / 5 * 4 => u32::try_from(it).unwrap_or(u32::MAX),
         _ => last.saturating_mul(2),
     };
     let least = last.saturating_add(last / 4);
@@ -273,7 +272,7 @@ mod tests {
         assert_eq!(grown_from_40(device_ns, 10), 120);
         assert_eq!(grown_from_40(device_ns, 1900), 50);
         // The device waits for the caller whatever is done, or nothing is known.
-        assert_eq!(grown_from_40(device_ns, 2200), 80);
+        assert_eq!(grown_from_40(device_ns, 2800), 80);
         assert_eq!(grown_from_40(0, 900), 80);
         assert_eq!(grown_from_40(device_ns, 0), 80);
         assert_eq!(grown_from_40(u64::MAX, 1), 120);
