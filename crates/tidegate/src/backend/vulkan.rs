@@ -61,6 +61,7 @@ pub(super) fn open(choice: &Choice, options: &Options) -> Result<AnyDevice, Stri
             crate::QueueFamily::Compute => QueueFamily::Compute,
             crate::QueueFamily::Graphics => QueueFamily::Graphics,
         },
+        queues_max: options.queues_max,
         cache_folder: options.cache_folder.clone(),
         ..tidegate_vulkan::Options::default()
     };
