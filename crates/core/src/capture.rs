@@ -38,6 +38,8 @@ pub(crate) struct Place {
 /// Commands on their way into a graph.
 pub(crate) struct Capture<D: Device> {
     context: Context<D>,
+    /// Whose pace says how long the commands will take.
+    queue: u32,
     pub(crate) parts: Vec<Captured>,
     pending: Pending,
     pub(crate) launches: Vec<GraphLaunch<D>>,
@@ -96,9 +98,10 @@ impl Batch {
 }
 
 impl<D: Device> Capture<D> {
-    fn new(context: Context<D>) -> Self {
+    fn new(context: Context<D>, queue: u32) -> Self {
         Self {
             context,
+            queue,
             parts: vec![Captured::default()],
             pending: Pending::default(),
             launches: Vec::new(),
@@ -115,8 +118,8 @@ impl<D: Device> Capture<D> {
         accesses: impl Iterator<Item = (Region, bool)> + Clone,
         build: impl FnOnce(&mut Batch) -> Command,
     ) -> Place {
-        let limits = self.context.limits();
-        if decide(Policy::UntilSync, self.pending, Default::default(), limits).is_some() {
+        let (limits, pending) = (self.context.limits(), self.pending());
+        if decide(Policy::UntilSync, pending, Default::default(), limits).is_some() {
             self.parts.push(Captured::default());
             self.pending = Pending::default();
         }
@@ -135,6 +138,15 @@ impl<D: Device> Capture<D> {
             self.pending.bytes = self.pending.bytes.saturating_add(region.bytes);
         }
         place
+    }
+
+    /// What the last part holds, with how long it will take.
+    fn pending(&self) -> Pending {
+        let state = self.context.0.state();
+        Pending {
+            expected_ns: state.lane(self.queue).pace.settled_ns(self.pending),
+            ..self.pending
+        }
     }
 
     /// Keeps what a command uses alive.
@@ -241,7 +253,7 @@ impl<D: Device> Stream<D> {
     pub fn begin_capture(&mut self) -> Result<(), Error> {
         self.must_not_capture("the begin of a capture")?;
         self.context.0.state().check_lost()?;
-        self.capture = Some(Box::new(Capture::new(self.context.clone())));
+        self.capture = Some(Box::new(Capture::new(self.context.clone(), self.queue)));
         Ok(())
     }
 

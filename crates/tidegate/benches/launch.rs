@@ -40,6 +40,8 @@ enum Work {
     One,
     /// Three buffers and two scalars that change.
     Three,
+    /// One buffer, and for the second half of the launches another.
+    TwoChains,
 }
 
 struct Setup {
@@ -52,9 +54,13 @@ struct Setup {
 impl Setup {
     fn new(work: Work, background_start: bool, policy: Policy) -> Self {
         let options = Options::default().with_background_start(background_start);
-        let device = Device::open(&options).unwrap();
+        Self::with(work, policy, &options)
+    }
+
+    fn with(work: Work, policy: Policy, options: &Options) -> Self {
+        let device = Device::open(options).unwrap();
         let source = match work {
-            Work::One => ONE,
+            Work::One | Work::TwoChains => ONE,
             Work::Three => THREE,
         };
         let kernel = device.module_from_wgsl(source).unwrap();
@@ -73,6 +79,10 @@ impl Setup {
             let buffer = |offset: u32| &self.buffers[((at + offset) % 3) as usize];
             let done = match self.work {
                 Work::One => self.stream.launch(&self.kernel, 16, (&self.buffers[3],)),
+                Work::TwoChains => {
+                    let buffer = &self.buffers[(2 * at / LAUNCHES) as usize];
+                    self.stream.launch(&self.kernel, 16, (buffer,))
+                }
                 Work::Three => {
                     let arguments = (buffer(0), &self.buffers[3], buffer(1), at, 1_u32);
                     self.stream.launch(&self.kernel, 16, arguments)
@@ -99,10 +109,20 @@ fn record(bencher: Bencher<'_, '_>, (work, background_start): (Work, bool)) {
         .bench_local_values(|()| setup.borrow_mut().record());
 }
 
-/// Encoding and handing over what was recorded.
-#[divan::bench(args = [Work::One, Work::Three], sample_count = 200, sample_size = 1)]
-fn submit(bencher: Bencher<'_, '_>, work: Work) {
-    let setup = RefCell::new(Setup::new(work, false, Policy::UntilSync));
+const SUBMITTED: [(Work, bool); 5] = [
+    (Work::One, false),
+    (Work::One, true),
+    (Work::Three, false),
+    (Work::TwoChains, false),
+    (Work::TwoChains, true),
+];
+
+/// Encoding and handing over what was recorded. The second part of an argument says whether it is reordered.
+#[divan::bench(args = SUBMITTED, sample_count = 200, sample_size = 1)]
+fn submit(bencher: Bencher<'_, '_>, (work, reorder): (Work, bool)) {
+    let mut options = Options::default().with_background_start(false);
+    options.limits.reorder = reorder;
+    let setup = RefCell::new(Setup::with(work, Policy::UntilSync, &options));
     bencher
         .counter(ItemsCount::new(LAUNCHES))
         .with_inputs(|| {
