@@ -108,31 +108,36 @@ fn arguments_do_not_change_on_a_stream_that_captures() {
     changed.unwrap();
 }
 
-/// The launch is recorded, and its submission found no memory. It still comes before one of the changed graph, on whichever queue.
+/// The launches are recorded, and the submission of the first found no memory. They still come before one of the changed graph, on whichever queue.
 #[test]
 fn a_changed_graph_overtakes_no_older_launch() {
-    let (sim, context) = open(Limits::default());
-    let [mut first, mut second] = [0, 1].map(|_| context.stream(Policy::UntilSync).unwrap());
-    let [x, y] = [(); 2].map(|()| buffer(&context));
-    for memory in [&x, &y] {
-        first.fill(memory, 0, BYTES, &[0]).unwrap();
+    for launches in 1..=2 {
+        let (sim, context) = open(Limits::default());
+        let [mut first, mut second] = [0, 1].map(|_| context.stream(Policy::UntilSync).unwrap());
+        let [x, y] = [(); 2].map(|()| buffer(&context));
+        for memory in [&x, &y] {
+            first.fill(memory, 0, BYTES, &[0]).unwrap();
+        }
+        first.synchronize().unwrap();
+        let mut graph = adder(&mut first, &x, 1);
+        // Each launch tries once, and so does the first change.
+        sim.arm(Faults {
+            submits: (1..=launches + 1).collect(),
+            ..Faults::default()
+        });
+        for _ in 0..launches {
+            first.launch_graph(&graph).unwrap();
+        }
+        let regions = [y.region(0, BYTES).unwrap()];
+        let changed = graph.set_arguments(&mut second, 0, plus_one(&regions));
+        assert_eq!(changed, Err(Error::SubmissionOutOfMemory));
+        let changed = graph.set_arguments(&mut second, 0, plus_one(&regions));
+        changed.unwrap();
+        second.launch_graph(&graph).unwrap();
+        assert_eq!(read(&mut second, &x)[..4], [launches as u8, 0, 0, 0]);
+        assert_eq!(read(&mut second, &y)[..4], [1, 0, 0, 0]);
+        sim.assert_clean();
     }
-    first.synchronize().unwrap();
-    let mut graph = adder(&mut first, &x, 1);
-    sim.arm(Faults {
-        submits: vec![1, 2],
-        ..Faults::default()
-    });
-    first.launch_graph(&graph).unwrap();
-    let regions = [y.region(0, BYTES).unwrap()];
-    let changed = graph.set_arguments(&mut second, 0, plus_one(&regions));
-    assert_eq!(changed, Err(Error::SubmissionOutOfMemory));
-    let changed = graph.set_arguments(&mut second, 0, plus_one(&regions));
-    changed.unwrap();
-    second.launch_graph(&graph).unwrap();
-    assert_eq!(read(&mut second, &x)[..4], [1, 0, 0, 0]);
-    assert_eq!(read(&mut second, &y)[..4], [1, 0, 0, 0]);
-    sim.assert_clean();
 }
 
 /// Whenever a batch is submitted, another stream of the same queue uses the time to record.

@@ -54,8 +54,10 @@ pub(crate) fn run(options: &ChainOptions, common: &Common) -> Result<(), Failure
 
     let mut contenders = streams(&device, options, &ROWS)?;
     if options.reorder {
-        let mut limits = Limits::default();
-        limits.reorder = true;
+        let limits = Limits {
+            reorder: true,
+            ..Limits::default()
+        };
         let reordering = choice.open_with(family, limits)?;
         contenders.extend(streams(&reordering, options, &REORDERED)?);
     }
