@@ -292,6 +292,8 @@ fn a_graphs_wait_for_an_event_reaches_the_device() {
         first.record(&event).unwrap();
         second.launch_graph(&graph).unwrap();
     }
+    // This queue has waited for that already.
+    second.launch_graph(&graph).unwrap();
     second.synchronize().unwrap();
     let trace = sim.trace();
     let batches = trace.split("submit ").filter(|it| it.starts_with("q1"));
@@ -306,7 +308,37 @@ fn a_graphs_wait_for_an_event_reaches_the_device() {
         None,
         Some("wait queue 0 value 1"),
         Some("wait queue 0 value 2"),
+        None,
     ];
     assert_eq!(waits, wants, "{trace}");
+    sim.assert_clean();
+}
+
+/// Commands of a graph are in order: an event that it records itself orders nothing in it, whatever else the event stood for before.
+#[test]
+fn a_graph_does_not_wait_for_the_event_that_it_records() {
+    let setup = Setup {
+        trace: true,
+        ..Setup::default()
+    };
+    let sim = Sim::with(1, setup);
+    let context = Context::new(sim.clone(), Limits::default());
+    let [mut first, mut second] = [0, 1].map(|_| context.stream(Policy::UntilSync).unwrap());
+    let [x, y] = [(); 2].map(|()| buffer(&context));
+    let event = context.event();
+    first.begin_capture().unwrap();
+    first.fill(&x, 0, BYTES, &[1]).unwrap();
+    first.record(&event).unwrap();
+    first.wait(&event).unwrap();
+    let graph = first.end_capture().unwrap();
+    second.fill(&y, 0, BYTES, &[2]).unwrap();
+    second.record(&event).unwrap();
+    first.launch_graph(&graph).unwrap();
+    first.synchronize().unwrap();
+    let trace = sim.trace();
+    assert!(
+        trace.contains("replay graph") && !trace.contains("wait queue"),
+        "{trace}"
+    );
     sim.assert_clean();
 }
