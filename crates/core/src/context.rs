@@ -15,6 +15,7 @@ use crate::lane::Lane;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
 use crate::policy::{Cause, Limits, Policy, decide, worth_asking};
+use crate::reorder::Reorder;
 use crate::state::State;
 use crate::watch::Handle;
 
@@ -78,6 +79,7 @@ impl<D: Device> Context<D> {
             device_bytes: 0,
             host_bytes: 0,
             lost: None,
+            reorder: Reorder::default(),
             tracer: None,
             graphs: 0,
             faults: 0,
@@ -150,8 +152,7 @@ impl<D: Device> Shared<D> {
         loop {
             state = self.state();
             state.check_lost()?;
-            let lane = state.lane_mut(queue);
-            if value <= lane.submitted || !take(lane, &mut slot) {
+            if value <= state.lane(queue).submitted || !self.take(&mut state, &mut slot, queue) {
                 return Ok(());
             }
             drop(state);
@@ -175,6 +176,17 @@ impl<D: Device> Shared<D> {
             Some(value) => self.wait_submitted(Ticket { queue, value }),
             None => self.submit(queue, taken, Cause::Limit),
         }
+    }
+
+    /// Moves the pending batch into the slot, unless one is still there. False if there is nothing to submit.
+    pub(crate) fn take(&self, state: &mut State, slot: &mut Slot, queue: u32) -> bool {
+        if slot.taken.is_none() && !state.lane(queue).batch.is_empty() {
+            if self.limits.reorder {
+                state.reorder_pending(queue);
+            }
+            slot.taken = Some(state.lane_mut(queue).take());
+        }
+        slot.taken.is_some()
     }
 
     pub(crate) fn hand_over(&self, slot: &mut Slot, queue: u32) -> Result<(), DeviceError> {
@@ -391,12 +403,4 @@ impl<D: Device> Drop for Shared<D> {
 fn staging_bytes(wanted: u64, device: &Capabilities) -> u64 {
     let most = device.allocation_bytes_max.min(1 << 40);
     wanted.min(most).max(1 << 12) & !0xff
-}
-
-/// Moves the pending batch into the slot, unless one is still there. False if there is nothing to submit.
-pub(crate) fn take(lane: &mut Lane, slot: &mut Slot) -> bool {
-    if slot.taken.is_none() && !lane.batch.is_empty() {
-        slot.taken = Some(lane.take());
-    }
-    slot.taken.is_some()
 }

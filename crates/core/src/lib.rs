@@ -35,6 +35,7 @@ mod order;
 mod pace;
 mod pipeline;
 mod policy;
+mod reorder;
 mod ring;
 mod state;
 mod stream;

@@ -3,7 +3,7 @@
 use std::sync::{MutexGuard, PoisonError};
 
 use crate::command::{Region, Ticket};
-use crate::context::{Shared, Slot, take};
+use crate::context::{Shared, Slot};
 use crate::device::Device;
 use crate::error::Error;
 use crate::policy::{Cause, Policy, decide};
@@ -152,7 +152,7 @@ impl<D: Device> Shared<D> {
         value: u64,
         cause: Cause,
     ) -> Result<(), Error> {
-        while state.lane(queue).submitted < value && take(state.lane_mut(queue), slot) {
+        while state.lane(queue).submitted < value && self.take(state, slot, queue) {
             let result = self.hand_over(slot, queue);
             self.settle(state, slot, queue, cause, result)?;
         }

@@ -96,8 +96,8 @@ impl Pipelines {
     }
 
     /// What a pipeline was made from.
-    pub(crate) fn kernel(&self, id: PipelineId) -> Option<Arc<Kernel>> {
-        self.names.get(id.0 as usize)?.clone()
+    pub(crate) fn kernel(&self, id: PipelineId) -> Option<&Arc<Kernel>> {
+        self.names.get(id.0 as usize)?.as_ref()
     }
 
     /// Names of kernels, each once, in order.

@@ -11,6 +11,7 @@ use crate::error::{Error, Fault};
 use crate::lane::Lane;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
+use crate::reorder::Reorder;
 use crate::trace::Tracer;
 
 /// The lanes, the memory's rows and what else recording needs. Nothing here blocks.
@@ -24,6 +25,7 @@ pub(crate) struct State {
     pub(crate) device_bytes: u64,
     pub(crate) host_bytes: u64,
     pub(crate) lost: Option<Arc<Fault>>,
+    pub(crate) reorder: Reorder,
     /// The trace that is being taken, if one is.
     pub(crate) tracer: Option<Box<Tracer>>,
     /// Graphs made so far, which are never numbered again.
@@ -75,6 +77,16 @@ impl State {
             }
         }
         value
+    }
+
+    /// Gives the pending batch of `queue` an order with fewer barriers, if there is one.
+    pub(crate) fn reorder_pending(&mut self, queue: u32) {
+        let batch = &mut self.lanes[queue as usize].batch;
+        let kernel = |id| self.pipelines.kernel(id).map(|it| &**it);
+        let saved = self.reorder.arrange(batch, kernel);
+        // The counters may have been reset since they were placed.
+        self.counters.barriers = self.counters.barriers.saturating_sub(saved);
+        self.counters.barriers_saved += saved;
     }
 
     /// Whether nobody but `queue` has used any of this memory, which is nearly always so and then answers what [`Self::host_busy`] and [`Self::depends`] would say.

@@ -287,10 +287,7 @@ impl<D: Device> Stream<D> {
         self.check_align("copy", &[source.offset, target.offset, bytes])?;
         if let Some(capture) = &mut self.capture {
             let accesses = [(source, false), (target, true)].into_iter();
-            capture.record(Stages::TRANSFER, accesses, |_| Command::Copy {
-                source,
-                target,
-            });
+            capture.record(accesses, |_| Command::Copy { source, target });
             capture.count(0, 1);
             return Ok(());
         }
@@ -347,7 +344,7 @@ impl<D: Device> Stream<D> {
             pattern: u32::from_ne_bytes(word),
         };
         if let Some(capture) = &mut self.capture {
-            capture.record(Stages::TRANSFER, access, |_| fill);
+            capture.record(access, |_| fill);
             return Ok(());
         }
         let shared = &self.context.0;

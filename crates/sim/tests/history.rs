@@ -65,6 +65,25 @@ fn histories_have_graphs_of_every_sort() {
     assert!(counts.iter().all(|it| *it > 50), "{counts:?}");
 }
 
+/// How many barriers a few hundred histories have, as recorded and reordered.
+#[test]
+fn histories_have_much_to_reorder() {
+    let barriers = |reorder: bool| -> usize {
+        let count = |seed| {
+            let mut case = Case::new(seed, OPS).with_long_batches();
+            case.limits.reorder = reorder;
+            case.setup.trace = true;
+            let sim = Sim::with(seed, case.setup.clone());
+            case.run_on(&sim, sim.clone()).unwrap();
+            sim.trace().matches("\nbarrier ").count()
+        };
+        (0..200).map(count).sum()
+    };
+    let (recorded, reordered) = (barriers(false), barriers(true));
+    eprintln!("{recorded} barriers, {reordered} after reordering");
+    assert!(reordered * 10 < recorded * 9, "{recorded} and {reordered}");
+}
+
 /// All data is ordered without events, so that no history can tell whether the device learns of a wait.
 #[test]
 fn a_wait_for_an_event_reaches_the_device() {

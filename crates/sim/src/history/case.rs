@@ -1,9 +1,9 @@
 //! A seed's whole case on a simulated device: the device, the limits and the history; and making a failing one small.
 
-use tidegate_core::{HostAccess, Limits};
+use tidegate_core::{HostAccess, Limits, Policy};
 
 use super::generate::Shape;
-use super::op::History;
+use super::op::{History, Op};
 use super::run::{Failure, HostKernels, run};
 use crate::device::Sim;
 use crate::prng::Prng;
@@ -24,7 +24,7 @@ pub struct Case {
 
 impl Case {
     /// The case of a seed, with `ops` calls: a discrete device, one that shares its memory, or one with a window that the host can only write, of 1 to 3 queues; limits so
-    /// small that all of them are reached.
+    /// small that all of them are reached. Half of the cases reorder their batches, and half of those have long ones.
     pub fn new(seed: u64, ops: usize) -> Self {
         let prng = &mut Prng::new(seed);
         let mut setup = Setup::default();
@@ -52,12 +52,38 @@ impl Case {
             limits.commands_max = 4096;
         }
         let history = shape.history(prng.next_u64());
-        Self {
+        // Dice of its own, so that seeds of before still give the same calls.
+        let prng = &mut Prng::new(!seed);
+        limits.reorder = prng.chance(1, 2);
+        let case = Self {
             seed,
             setup,
             limits,
             history,
+        };
+        if case.limits.reorder && prng.chance(1, 2) {
+            case.with_long_batches()
+        } else {
+            case
         }
+    }
+
+    /// The same case without the calls that let work through, so that batches are as long as they can be, and there is much to reorder.
+    #[must_use]
+    pub fn with_long_batches(mut self) -> Self {
+        self.limits.commands_max = 512;
+        self.limits.bytes_max = 16 << 30;
+        self.limits.inline_bytes_max = 1 << 20;
+        self.history.0.retain_mut(|op| match op {
+            Op::Stream(_, policy) | Op::Policy(_, policy) => {
+                *policy = Policy::UntilSync;
+                true
+            }
+            Op::DropStream(_) | Op::Flush(_) | Op::Synchronize(_) | Op::EventSync(_) => false,
+            Op::Take(_) | Op::LaunchGraph(..) => false,
+            _ => true,
+        });
+        self
     }
 
     /// Runs it.
