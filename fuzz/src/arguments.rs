@@ -29,7 +29,7 @@ pub fn run(data: &[u8]) {
     setup.capabilities.binding_bytes_max = bytes.pick(&[128, 1 << 27]);
     setup.capabilities.grid_max = GRID_MAX;
     let sim = Sim::with(1, setup);
-    let device = Device::simulated(sim.clone(), Limits::default());
+    let device = Device::simulated(sim.clone(), limits());
     drop(launches(&device, bytes));
     drop(device);
     sim.assert_clean();
@@ -44,7 +44,7 @@ fn launches(device: &Device, bytes: &mut Bytes<'_>) -> Result<(), tidegate::Erro
     for _ in 0..BUFFERS {
         buffers.push(stream.zeros::<u32>(1 + bytes.below(64))?);
     }
-    let elsewhere = Device::simulated(Sim::new(2), Limits::default());
+    let elsewhere = Device::simulated(Sim::new(2), limits());
     let foreign = elsewhere.stream()?.zeros::<u32>(64)?;
     for _ in 0..LAUNCHES_MAX {
         if bytes.is_empty() {
@@ -84,10 +84,14 @@ fn kernel(
     seen: &Arc<Mutex<Vec<Seen>>>,
 ) -> Result<Kernel, tidegate::Error> {
     let seen = Arc::clone(seen);
-    let run = HostKernel(Arc::new(move |_, buffers: &mut [&mut [u8]], scalars: &[u8]| {
-        let sizes = buffers.iter().map(|it| it.len()).collect();
-        seen.lock().expect("no kernel panics").push((sizes, scalars.to_vec()));
-    }));
+    let run = HostKernel(Arc::new(
+        move |_, buffers: &mut [&mut [u8]], scalars: &[u8]| {
+            let sizes = buffers.iter().map(|it| it.len()).collect();
+            seen.lock()
+                .expect("no kernel panics")
+                .push((sizes, scalars.to_vec()));
+        },
+    ));
     let module = device.module_from_host(vec![(interface.clone(), run)]);
     module.kernel(&interface.name)
 }
@@ -347,5 +351,13 @@ impl Launch<'_> {
             whole[member.offset as usize..][..bytes.len()].copy_from_slice(bytes);
         }
         Some(whole)
+    }
+}
+
+/// Each ring is poisoned when it is made, which for the usual 16 MiB would be most of the time.
+fn limits() -> Limits {
+    Limits {
+        staging_bytes: 1 << 16,
+        ..Limits::default()
     }
 }

@@ -180,7 +180,9 @@ impl Writer {
 
     fn parts(&self, which: Which, bytes: &mut Bytes<'_>) -> Option<Vec<Part>> {
         let align = self.binding_align;
-        (0..which.buffers()).map(|_| self.part(align, bytes)).collect()
+        (0..which.buffers())
+            .map(|_| self.part(align, bytes))
+            .collect()
     }
 
     fn launch(&self, stream: usize, bytes: &mut Bytes<'_>) -> Option<Op> {

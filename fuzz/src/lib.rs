@@ -8,6 +8,8 @@ pub mod arguments;
 mod bytes;
 pub mod gguf;
 pub mod history;
+#[path = "../../crates/shader/tests/proof/mod.rs"]
+mod proof;
 pub mod spirv;
 pub mod wgsl;
 
@@ -38,7 +40,9 @@ mod tests {
     use std::path::Path;
 
     fn replay(name: &str, run: fn(&[u8])) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("corpus")
+            .join(name);
         let mut count = 0;
         for file in std::fs::read_dir(&folder).expect("a corpus") {
             let path = file.expect("a file").path();

@@ -2,12 +2,12 @@
 
 use tidegate_shader::{Kernel, Module, SpirvOptions};
 
-use crate::ask;
+use crate::{ask, proof};
 
 /// Takes the bytes for a source.
 ///
 /// # Panics
-/// If the table of a kernel claims less than its SPIR-V does.
+/// If the table of a kernel claims less than its SPIR-V does, or it cannot be proven of a checked kernel that it keeps inside its memory.
 pub fn run(data: &[u8]) {
     let source = String::from_utf8_lossy(data);
     let module = match Module::from_wgsl(&source) {
@@ -16,8 +16,17 @@ pub fn run(data: &[u8]) {
     };
     ask(&module);
     for kernel in module.kernels().iter().take(crate::KERNELS_MAX) {
-        if let Ok(words) = module.spirv(&kernel.name, &SpirvOptions::default()) {
+        let options = SpirvOptions::default();
+        if let Ok(words) = module.spirv(&kernel.name, &options) {
             compare(kernel, &words);
+            if let Err(error) = proof::check(&words, None) {
+                panic!("{}: {error}", kernel.name);
+            }
+        }
+        if let Ok(Some(it)) = module.spirv_addressed(&kernel.name, &options) {
+            if let Err(error) = proof::check(&it.words, Some(&it)) {
+                panic!("{} by address: {error}", kernel.name);
+            }
         }
     }
     // The first constant of most sources in the corpus.
@@ -33,7 +42,11 @@ fn compare(kernel: &Kernel, words: &[u32]) {
     let read = Module::from_spirv(words).expect("SPIR-V written here can be read");
     let read = read.kernel(&kernel.name).expect("its kernel is in it");
     assert_eq!(kernel.workgroup_size, read.workgroup_size);
-    assert_eq!(kernel.bindings.len(), read.bindings.len(), "{kernel:?}\n{read:?}");
+    assert_eq!(
+        kernel.bindings.len(),
+        read.bindings.len(),
+        "{kernel:?}\n{read:?}"
+    );
     for (ours, theirs) in kernel.bindings.iter().zip(&read.bindings) {
         let place = |it: &tidegate_shader::Binding| (it.group, it.binding, it.kind);
         assert_eq!(place(ours), place(theirs));

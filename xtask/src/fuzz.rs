@@ -29,7 +29,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     minutes: u64,
     /// Run one target on this file, once, instead
-    #[arg(long, value_name = "FILE", requires = "target", conflicts_with = "minutes")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "target",
+        conflicts_with = "minutes"
+    )]
     input: Option<PathBuf>,
     /// Instead, write the committed corpus anew: the fewest and smallest inputs that reach all that is reached so far
     #[arg(long, conflicts_with_all = ["minutes", "input"])]
@@ -93,9 +98,9 @@ fn names() -> clap::builder::PossibleValuesParser {
 }
 
 pub(crate) fn run(options: &Options) -> Result<bool> {
-    let chosen = TARGETS
-        .iter()
-        .filter(|it| options.target.is_empty() || options.target.iter().any(|name| name == it.name));
+    let chosen = TARGETS.iter().filter(|it| {
+        options.target.is_empty() || options.target.iter().any(|name| name == it.name)
+    });
     let chosen: Vec<&Target> = chosen.collect();
     let built = build(&chosen)?;
     if let Some(input) = &options.input {
@@ -161,7 +166,8 @@ fn build(targets: &[&Target]) -> Result<PathBuf> {
         .env("RUSTFLAGS", FLAGS)
         // Stronger than RUSTFLAGS, as are a person's own.
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
-    shell::run(&mut command).context("the targets did not build; libFuzzer needs a C++ compiler")?;
+    shell::run(&mut command)
+        .context("the targets did not build; libFuzzer needs a C++ compiler")?;
     Ok(folder.join("target").join(host).join("release"))
 }
 
@@ -171,7 +177,10 @@ fn folder() -> PathBuf {
 
 /// The compiler's name for this system.
 fn host() -> Result<String> {
-    let output = Command::new("rustc").arg("-vV").output().context("rustc did not start")?;
+    let output = Command::new("rustc")
+        .arg("-vV")
+        .output()
+        .context("rustc did not start")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let host = text.lines().find_map(|it| it.strip_prefix("host: "));
     Ok(host.context("rustc names no host")?.to_owned())
@@ -195,7 +204,9 @@ impl Ran {
             edges,
             kept,
         } = self;
-        format!("{name}: {inputs} inputs in {seconds} s, {edges} edges reached by {kept} of them, nothing found")
+        format!(
+            "{name}: {inputs} inputs in {seconds} s, {edges} edges reached by {kept} of them, nothing found"
+        )
     }
 
     /// Reads one line of libFuzzer's: `#2054 DONE cov: 61 ft: 98 corp: 8/17b ...`
@@ -214,7 +225,9 @@ impl Ran {
                 "corp:" => &mut self.kept,
                 _ => continue,
             };
-            let value = words.next().and_then(|it| it.split('/').next()?.parse().ok());
+            let value = words
+                .next()
+                .and_then(|it| it.split('/').next()?.parse().ok());
             *number = value.unwrap_or(*number);
         }
     }
@@ -231,10 +244,10 @@ fn fuzz(target: &Target, built: &Path, seconds: u64) -> Result<Ran> {
         .arg(format!("-max_len={}", target.bytes_max))
         .arg(format!("-timeout={INPUT_SECONDS_MAX}"))
         .arg(format!("-rss_limit_mb={MEMORY_MIB_MAX}"))
-        // A pulse says that it is alive; each new input would be a line.
-        .arg("-print_new=0")
         .current_dir(shell::root());
-    let dictionary = folder().join("dictionaries").join(format!("{}.dict", target.name));
+    let dictionary = folder()
+        .join("dictionaries")
+        .join(format!("{}.dict", target.name));
     if dictionary.is_file() {
         command.arg(format!("-dict={}", dictionary.display()));
     }
@@ -324,7 +337,12 @@ fn tidy(target: &Target, built: &Path) -> Result<()> {
         let name = file.file_name().context("a file without a name")?;
         fs::copy(file, corpus.join(name))?;
     }
-    terminal::print(&format!("{}: {} of {} inputs", target.name, files.len().min(CORPUS_FILES_MAX), files.len()));
+    terminal::print(&format!(
+        "{}: {} of {} inputs",
+        target.name,
+        files.len().min(CORPUS_FILES_MAX),
+        files.len()
+    ));
     Ok(())
 }
 
@@ -353,9 +371,16 @@ mod tests {
         let manifest = fs::read_to_string(folder().join("Cargo.toml")).unwrap();
         assert_eq!(manifest.matches("[[bin]]").count(), TARGETS.len());
         for Target { name, .. } in &TARGETS {
-            assert!(manifest.contains(&format!("fuzz_targets/{name}.rs")), "{name}");
+            assert!(
+                manifest.contains(&format!("fuzz_targets/{name}.rs")),
+                "{name}"
+            );
             let corpus = folder().join("corpus").join(name);
-            assert!(fs::read_dir(&corpus).unwrap().count() > 0, "{}", corpus.display());
+            assert!(
+                fs::read_dir(&corpus).unwrap().count() > 0,
+                "{}",
+                corpus.display()
+            );
         }
     }
 }

@@ -26,8 +26,8 @@ const EVERYWHERE: &str = "
     struct I { at: vec4<i32>, t: array<vec4<u32>, 2> } var<immediate> i: I;
     var<workgroup> w: array<array<f32, 5>, 3>;
     var<private> p: array<vec2<f32>, 7>;
-    fn get(a: ptr<function, array<f32, 6>>, at: i32) -> f32 { return (*a)[at]; }
-    fn row(a: array<f32, 6>, at: u32) -> f32 { var b = a; return b[at] + get(&b, i.at.x); }
+    fn pick(a: ptr<function, array<f32, 6>>, at: i32) -> f32 { return (*a)[at]; }
+    fn row(a: array<f32, 6>, at: u32) -> f32 { var b = a; return b[at] + pick(&b, i.at.x); }
     @compute @workgroup_size(8, 2)
     fn main(@builtin(local_invocation_index) l: u32) {
         var f = array<f32, 6>(1, 2, 3, 4, 5, 6);
@@ -72,9 +72,18 @@ fn prove(source: &str) -> u32 {
 
 #[test]
 fn every_index_is_clamped() {
-    let everywhere = EVERYWHERE.replace("var<storage> y: array<atomic<i32>", "var<storage> y: array<i32");
+    let everywhere = EVERYWHERE.replace(
+        "var<storage> y: array<atomic<i32>",
+        "var<storage> y: array<i32",
+    );
     assert_eq!(prove(&everywhere), 1);
-    assert_eq!(prove(&uniform().replace("var<storage> y: array<atomic<i32>", "var<storage> y: array<i32")), 0);
+    assert_eq!(
+        prove(&uniform().replace(
+            "var<storage> y: array<atomic<i32>",
+            "var<storage> y: array<i32"
+        )),
+        0
+    );
     let addressed: u32 = SOURCES.into_iter().map(prove).sum();
     assert!(addressed > 0);
 }
@@ -96,8 +105,14 @@ fn what_is_not_checked_is_not_proven() {
         ("", "v[i] = 1u; x[0] = v.x;"),
         ("var<workgroup> w: array<u32, 4>;", "w[i] = 1u;"),
         ("var<private> p: array<u32, 4>;", "p[i] = 1u;"),
-        ("@group(0) @binding(1) var<storage> s: array<u32, 4>;", "x[0] = s[i];"),
-        ("@group(0) @binding(1) var<uniform> u: array<vec4<u32>, 4>;", "x[0] = u[i].x;"),
+        (
+            "@group(0) @binding(1) var<storage> s: array<u32, 4>;",
+            "x[0] = s[i];",
+        ),
+        (
+            "@group(0) @binding(1) var<uniform> u: array<vec4<u32>, 4>;",
+            "x[0] = u[i].x;",
+        ),
     ] {
         let source = space(declared, used);
         prove(&source);
@@ -120,7 +135,9 @@ fn a_size_must_be_the_buffers_own() {
         var<immediate> i: u32;
         @compute @workgroup_size(1) fn main() { x[i] = y[i]; }";
     let module = Module::from_wgsl(source).unwrap();
-    let it = module.spirv_addressed("main", &SpirvOptions::default()).unwrap();
+    let it = module
+        .spirv_addressed("main", &SpirvOptions::default())
+        .unwrap();
     let mut it = it.unwrap();
     proof::check(&it.words, Some(&it)).unwrap();
     it.sizes.reverse();
@@ -159,7 +176,10 @@ fn what_cannot_be_checked_is_refused() {
         let addressed = module.spirv_addressed("main", &SpirvOptions::default());
         assert!(matches!(addressed, Err(ShaderError::Unbounded { .. })));
         let refused = module.msl("main", &MslOptions::default());
-        assert!(matches!(refused, Err(ShaderError::Unbounded { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(ShaderError::Unbounded { .. })),
+            "{refused:?}"
+        );
         let trusted = SpirvOptions::new(BoundsChecks::Unchecked);
         assert!(module.spirv("main", &trusted).is_ok());
     }

@@ -8,8 +8,8 @@ use super::Specialized;
 use crate::emit::{self, SpirvOptions};
 use crate::error::chain;
 use crate::{
-    Access, Binding, BindingKind, BoundsChecks, Kernel, Required, Scalar, ScalarKind, Scalars, ScalarsLocation,
-    ShaderError,
+    Access, Binding, BindingKind, BoundsChecks, Kernel, Required, Scalar, ScalarKind, Scalars,
+    ScalarsLocation, ShaderError,
 };
 
 pub(super) fn kernel(name: &str, specialized: &Specialized) -> Result<Kernel, ShaderError> {

@@ -10,13 +10,13 @@ use rspirv::spirv::{Decoration, GlslStd450Op, Op, StorageClass};
 use tidegate_shader::Addressed;
 
 /// Why the words are not proven.
-pub type Unproven = String;
+type Unproven = String;
 
 /// Proves a kernel that binds descriptors, or one that finds its buffers by address.
 ///
 /// # Errors
 /// The first instruction that is not understood, in words.
-pub fn check(words: &[u32], addressed: Option<&Addressed>) -> Result<(), Unproven> {
+pub(crate) fn check(words: &[u32], addressed: Option<&Addressed>) -> Result<(), Unproven> {
     let module = dr::load_words(words).map_err(|it| it.to_string())?;
     let proof = Proof::new(&module, addressed);
     for function in &module.functions {
@@ -73,7 +73,11 @@ impl<'a> Proof<'a> {
                 }
                 (
                     Op::Decorate,
-                    [Operand::IdRef(id), Operand::Decoration(it), Operand::LiteralBit32(number)],
+                    [
+                        Operand::IdRef(id),
+                        Operand::Decoration(it),
+                        Operand::LiteralBit32(number),
+                    ],
                 ) => {
                     proof.numbers.insert((*id, *it), *number);
                 }
@@ -153,7 +157,9 @@ impl<'a> Proof<'a> {
         let operand = |at: usize| declared.operands.get(at).ok_or("a type is cut short");
         let most = match declared.class.opcode {
             Op::TypeStruct => {
-                let member = self.constant(index).ok_or("a member is chosen at run time")?;
+                let member = self
+                    .constant(index)
+                    .ok_or("a member is chosen at run time")?;
                 let inner = id(operand(member as usize)?)?;
                 let place = place.map(|it| Place { member, ..it });
                 return Ok((inner, place));
@@ -173,7 +179,9 @@ impl<'a> Proof<'a> {
             _ => return Err("an index into something that has no parts".to_owned()),
         };
         if self.constant(index).is_none_or(|it| it >= most) {
-            self.within(index, |last| self.constant(last).is_some_and(|it| it < most))?;
+            self.within(index, |last| {
+                self.constant(last).is_some_and(|it| it < most)
+            })?;
         }
         Ok((id(operand(0)?)?, None))
     }
@@ -181,8 +189,12 @@ impl<'a> Proof<'a> {
     /// Whether an index is the lesser of two numbers of 32 bits, of which the second is one that `is_last` accepts.
     fn within(&self, index: u32, is_last: impl Fn(u32) -> bool) -> Result<(), Unproven> {
         let it = self.get(index)?;
-        let [_, Operand::LiteralExtInstInteger(op), Operand::IdRef(one), Operand::IdRef(other)] =
-            it.operands[..]
+        let [
+            _,
+            Operand::LiteralExtInstInteger(op),
+            Operand::IdRef(one),
+            Operand::IdRef(other),
+        ] = it.operands[..]
         else {
             return Err("an index is not clamped".to_owned());
         };
@@ -215,7 +227,10 @@ impl<'a> Proof<'a> {
         let binding = match place.root {
             Root::Variable(variable) => {
                 let it = self.get(length)?;
-                let expected = [Operand::IdRef(variable), Operand::LiteralBit32(place.member)];
+                let expected = [
+                    Operand::IdRef(variable),
+                    Operand::LiteralBit32(place.member),
+                ];
                 return match it.class.opcode == Op::ArrayLength && it.operands == expected {
                     true => Ok(()),
                     false => Err(other()),
@@ -278,16 +293,20 @@ impl<'a> Proof<'a> {
     fn pushed(&self, loaded: u32) -> Result<u32, Unproven> {
         let load = self.get(loaded)?;
         let chain = self.get(id(load.operands.first().ok_or("no pointer")?)?)?;
-        let (Op::Load, Op::AccessChain, [Operand::IdRef(push), Operand::IdRef(member)]) =
-            (load.class.opcode, chain.class.opcode, chain.operands.as_slice())
-        else {
+        let (Op::Load, Op::AccessChain, [Operand::IdRef(push), Operand::IdRef(member)]) = (
+            load.class.opcode,
+            chain.class.opcode,
+            chain.operands.as_slice(),
+        ) else {
             return Err("is no push constant".to_owned());
         };
         let class = self.get(*push)?.operands.first();
         if class != Some(&Operand::StorageClass(StorageClass::PushConstant)) {
             return Err("is no push constant".to_owned());
         }
-        let member = self.constant(*member).ok_or("a member chosen at run time")?;
+        let member = self
+            .constant(*member)
+            .ok_or("a member chosen at run time")?;
         let offset = self.offsets.get(&(self.pointee(*push)?, member));
         Ok(*offset.ok_or("a push constant without an offset")?)
     }
