@@ -81,6 +81,8 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
 fn format(_: &mut ()) -> Result<Count> {
     component("fmt", "rustfmt")?;
     shell::run(&mut shell::cargo(["fmt", "--all", "--check"]))?;
+    let fuzz = ["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"];
+    shell::run(&mut shell::cargo(fuzz))?;
     Ok(Count::default())
 }
 

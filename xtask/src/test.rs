@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::parts::{self, Count, Part};
-use crate::{apple, bench, metal, model, shell, terminal, totals, vulkan};
+use crate::{apple, bench, fuzz, metal, model, shell, terminal, totals, vulkan};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -73,6 +73,12 @@ const PARTS: &[Part<Run>] = &[
         about: "every crate compiles for Apple's systems, as `cargo xtask apple` does it",
         prepares: false,
         run: apple,
+    },
+    Part {
+        name: "fuzz",
+        about: "seconds of each of the fuzzer's targets, as `cargo xtask fuzz` runs them",
+        prepares: false,
+        run: fuzz,
     },
 ];
 
@@ -244,10 +250,17 @@ fn metal(run: &mut Run) -> Result<Count> {
     }
 }
 
-/// A filter asks for tests, and these are none.
+/// A filter asks for tests, and these are none. So below.
 fn apple(run: &mut Run) -> Result<Count> {
     if run.filter.is_some() {
         return Ok(Count::remark("not run: there is a filter"));
     }
     apple::run_as_part()
+}
+
+fn fuzz(run: &mut Run) -> Result<Count> {
+    if run.filter.is_some() {
+        return Ok(Count::remark("not run: there is a filter"));
+    }
+    fuzz::smoke()
 }

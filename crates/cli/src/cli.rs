@@ -194,12 +194,14 @@ pub(crate) struct ChainOptions {
   tidegate bench decode --shape smollm2-135m
   tidegate bench decode --shape qwen2.5-0.5b --tokens 1024 --rounds 10
   tidegate bench decode --shape llama-3.1-8b --queue-family graphics --json
+  tidegate bench decode --shape qwen2.5-0.5b --unchecked     what checking every index costs
 
 The weights are random, 4 bits each with a scale and a minimum for every 32, and made on the device; no file is read. A turn decodes --tokens tokens
 from an empty context, each the likeliest after those before it. Rows named after a policy read every token back and wait for it, as a
 program does that shows text; graph replays a captured step; rows that end in -unread leave the tokens on the device and wait once, at the end.
 us_per_step is the time of one token: the median of the rounds, low and high its 10th and 90th percentile. launches_per_token, barriers_per_token and submissions are those
 of one token; bytes_per_token is what it has to read: weights, and keys and values at half of --tokens. All rows must choose the same tokens.
+With --unchecked, checks_cost says how many times as long a token takes with checks as without: the median of the rounds' own ratios, and its 95 % interval.
 On a software device (lavapipe) a token takes a tenth of a second or more: ask for few.")]
 pub(crate) struct DecodeOptions {
     /// Whose shape
@@ -217,6 +219,9 @@ pub(crate) struct DecodeOptions {
     /// Which of the device's queues to use, where it has a choice
     #[arg(long, value_enum, default_value_t = FamilyName::Compute)]
     pub(crate) queue_family: FamilyName,
+    /// Decode also with kernels whose indices are not checked, in rows that end in -unchecked. Takes twice the memory
+    #[arg(long)]
+    pub(crate) unchecked: bool,
 }
 
 /// [`Shape`], as users name it.

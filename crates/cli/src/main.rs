@@ -3,7 +3,7 @@
 //! Exit status: 0, 1 for a failure, 2 for wrong usage. With `--json` exactly one document goes to standard output, a failure's too, and
 //! everything else to standard error.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod bench;
 mod cli;

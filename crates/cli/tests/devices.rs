@@ -228,6 +228,41 @@ fn decoding_is_measured_and_all_rows_choose_the_same() {
 }
 
 #[test]
+fn what_checks_cost_is_measured() {
+    let arguments = [
+        "bench",
+        "decode",
+        "--shape",
+        "smollm2-135m",
+        "--tokens",
+        "1",
+        "--rounds",
+        "1",
+        "--prompt",
+        "2",
+        "--json",
+        "--unchecked",
+    ];
+    let output = run(&arguments);
+    assert_succeeds(&output);
+    let document = document(&output);
+    let rows = document["rows"].as_array().unwrap();
+    let last = [&rows[8]["name"], &rows[9]["name"]];
+    assert_eq!(last, ["adaptive-unchecked", "graph-unread-unchecked"]);
+    for (at, row) in ["adaptive", "graph-unread"].into_iter().enumerate() {
+        let cost = &document["checks_cost"][at];
+        assert_eq!(cost["row"], json!(row));
+        assert!(cost["ratio"].as_f64().unwrap() > 0.1, "{cost}");
+    }
+    assert!(
+        document["prefill_unchecked_tokens_per_s"][0]
+            .as_f64()
+            .unwrap()
+            > 0.0
+    );
+}
+
+#[test]
 fn a_shape_that_does_not_fit_is_refused_by_name() {
     // Only a software device's memory is known to be too small.
     let devices = document(&run(&["devices", "--json"]));

@@ -5,7 +5,7 @@ use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::{AddressSpace, ResourceBinding, ShaderStage};
 
 use crate::error::chain;
-use crate::wgsl::Specialized;
+use crate::wgsl::{Specialized, reach};
 use crate::{BindingKind, Kernel, ScalarsLocation, ShaderError};
 
 /// What becomes of an index that is out of range, and of the like.
@@ -18,6 +18,8 @@ pub enum BoundsChecks {
     /// Skipping the access instead (`ReadZeroSkipWrite`) is as safe and costs a branch. Clamping relies on each
     /// runtime array holding at least one element, so whoever binds a buffer must refuse one smaller than
     /// [`Binding::bytes_min`](crate::Binding::bytes_min).
+    ///
+    /// What this does not cover is refused with [`ShaderError::Unbounded`]: cooperative matrices, and indices of other than 32 bits.
     #[default]
     Checked,
     /// Nothing is checked. The kernel is trusted as a C++ kernel would be: an index out of range, an endless loop and a
@@ -163,11 +165,27 @@ impl BoundsChecks {
     }
 }
 
+/// Refuses a kernel that is to be checked and cannot be.
+fn refuse_unbounded(
+    specialized: &Specialized,
+    kernel: &str,
+    checks: BoundsChecks,
+) -> Result<(), ShaderError> {
+    match reach::unbounded(specialized) {
+        Some(message) if checks == BoundsChecks::Checked => Err(ShaderError::Unbounded {
+            kernel: kernel.to_owned(),
+            message,
+        }),
+        _ => Ok(()),
+    }
+}
+
 pub(crate) fn spirv(
     specialized: &Specialized,
     kernel: &str,
     options: &SpirvOptions,
 ) -> Result<Vec<u32>, ShaderError> {
+    refuse_unbounded(specialized, kernel, options.bounds_checks)?;
     let checked = options.bounds_checks == BoundsChecks::Checked;
     let mut flags = spv::WriterFlags::empty();
     flags.set(spv::WriterFlags::DEBUG, options.debug_names);
@@ -216,6 +234,7 @@ pub(crate) fn msl(
         message,
     };
     let slots = Slots::new(specialized, kernel).map_err(failed)?;
+    refuse_unbounded(specialized, &kernel.name, options.bounds_checks)?;
     let checked = options.bounds_checks == BoundsChecks::Checked;
     let writer = msl::Options {
         lang_version: options.version,

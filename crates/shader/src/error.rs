@@ -99,6 +99,17 @@ pub enum ShaderError {
         wanted: &'static str,
     },
 
+    /// The kernel does something that cannot be kept inside its own memory, and it is not trusted to keep there by itself.
+    #[error(
+        "kernel `{kernel}`: {message}; change it, or if it can be trusted take its source as trusted"
+    )]
+    Unbounded {
+        /// The kernel.
+        kernel: String,
+        /// What it does, in one line.
+        message: &'static str,
+    },
+
     /// The kernel is valid but cannot be written for this target.
     #[error("kernel `{kernel}` cannot be written as {target}: {message}")]
     Emit {

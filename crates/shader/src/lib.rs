@@ -46,3 +46,17 @@ pub use kernel::{
 };
 pub use module::Module;
 pub use required::{Feature, Required};
+
+/// For the fuzzer (feature `testing`).
+#[cfg(feature = "testing")]
+pub mod testing {
+    use crate::{Addressed, Kernel, ShaderError, spirv};
+
+    /// The rewrite behind [`Module::spirv_addressed`](crate::Module::spirv_addressed), on words that this crate need not have written. What comes out is fit to be read, not to be run.
+    ///
+    /// # Errors
+    /// [`ShaderError::Spirv`].
+    pub fn addressed(words: &[u32], kernel: &Kernel) -> Result<Option<Addressed>, ShaderError> {
+        spirv::addressed::rewrite(words, kernel)
+    }
+}

@@ -1,6 +1,7 @@
 //! WGSL: parsed once, validated, and cut down to one kernel at a time.
 
 mod depth;
+pub(crate) mod reach;
 mod reflect;
 
 use std::collections::BTreeMap;

@@ -101,6 +101,13 @@ impl List {
                 given,
             });
         }
+        // A block without members is given whole or not at all: zeros must not stand for it.
+        if members == 0 && block.bytes > 0 {
+            return Err(LaunchProblem::ScalarBytes {
+                expected: block.bytes,
+                given: 0,
+            });
+        }
         let packed = self.scalars.len();
         let size = block.bytes as usize;
         self.scalars.resize(packed + size, 0);
@@ -252,3 +259,37 @@ tuple!(A B C D E F G H I J K L M);
 tuple!(A B C D E F G H I J K L M N);
 tuple!(A B C D E F G H I J K L M N O);
 tuple!(A B C D E F G H I J K L M N O P);
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::{ScalarPlace, Scalars};
+
+    use super::*;
+
+    /// Such a block is an array, for instance. Launched without scalars, the kernel got zeros.
+    #[test]
+    fn a_block_that_can_only_be_given_whole_is_asked_for() {
+        let kernel = Kernel {
+            name: "k".to_owned(),
+            workgroup_size: [1; 3],
+            bindings: Vec::new(),
+            scalars: Some(Scalars {
+                place: ScalarPlace::PushConstants,
+                bytes: 16,
+                members: Vec::new(),
+            }),
+        };
+        let mut list = List::default();
+        let (expected, given) = (16, 0);
+        assert_eq!(
+            list.finish(&kernel),
+            Err(tidegate_core::Error::Launch {
+                kernel: kernel.name.clone(),
+                problem: LaunchProblem::ScalarBytes { expected, given },
+            })
+        );
+        Block(&[7_u32; 4]).add(&mut list);
+        assert_eq!(list.finish(&kernel), Ok(()));
+        assert_eq!(list.scalars.len(), 16);
+    }
+}

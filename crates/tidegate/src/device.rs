@@ -19,6 +19,8 @@ use crate::{Buffer, Error, Event, Module, Stream, Trace};
 pub struct Device {
     context: AnyContext,
     bell: Bell,
+    /// For modules from WGSL that are made through this handle.
+    checks: BoundsChecks,
 }
 
 /// How to open a device.
@@ -202,7 +204,12 @@ impl Device {
         } else {
             Bell::default()
         };
-        Ok(Self { context, bell })
+        let checks = BoundsChecks::Checked;
+        Ok(Self {
+            context,
+            bell,
+            checks,
+        })
     }
 
     /// Takes a simulated device into use.
@@ -211,6 +218,7 @@ impl Device {
         Self {
             context: AnyContext::new(AnyDevice::new(device), limits),
             bell: Bell::default(),
+            checks: BoundsChecks::Checked,
         }
     }
 
@@ -224,6 +232,23 @@ impl Device {
     #[inline]
     pub(crate) fn recorded(&self) {
         self.bell.ring();
+    }
+
+    /// A handle to the same device through which every module from WGSL is taken as trusted, as by [`Self::module_from_trusted_wgsl`]: for libraries that make their modules themselves. Other
+    /// handles stay as they are.
+    ///
+    /// # Safety
+    /// As for [`Self::module_from_trusted_wgsl`], for every module that is made through the handle and its clones.
+    #[must_use]
+    #[expect(
+        unsafe_code,
+        reason = "states a duty of the caller; there is no unsafe block in this crate"
+    )]
+    pub unsafe fn unchecked(&self) -> Self {
+        Self {
+            checks: BoundsChecks::Unchecked,
+            ..self.clone()
+        }
     }
 
     /// What the device is and can do.
@@ -297,7 +322,8 @@ impl Device {
         Ok(Buffer::new(memory, len))
     }
 
-    /// A module from WGSL. Its kernels check every index, so that untrusted source reaches no memory but its own bindings.
+    /// A module from WGSL. Its kernels check every index, so that untrusted source reaches no memory but its own bindings. What cannot be checked, a cooperative matrix or
+    /// an index of other than 32 bits, is refused when the kernel is asked for.
     ///
     /// # Errors
     /// [`Error::Shader`], with the line.
@@ -306,7 +332,7 @@ impl Device {
         Ok(Module::from_shader(
             self.context.clone(),
             module,
-            BoundsChecks::Checked,
+            self.checks,
         ))
     }
 

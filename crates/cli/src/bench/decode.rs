@@ -9,7 +9,7 @@ use console::style;
 use serde::Serialize;
 use tidegate::Device;
 use tidegate_llm::Error;
-use tidegate_llm::synthetic::{Decoder, Synthetic, bytes_per_token};
+use tidegate_llm::synthetic::{Decoder, Shape, Synthetic, bytes_per_token};
 
 use crate::cli::{Common, DecodeOptions, PolicyName};
 use crate::device;
@@ -31,7 +31,21 @@ struct Document<'a> {
     prompt_tokens: u32,
     /// Median, low and high of the rounds.
     prefill_tokens_per_s: [f64; 3],
+    /// The same without checks, if it was asked for; and what checks cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefill_unchecked_tokens_per_s: Option<[f64; 3]>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    checks_cost: Vec<Cost>,
     rows: &'a [Row],
+}
+
+/// How many times as long a token takes with checks: the median of the rounds' own ratios, and its 95 % interval.
+#[derive(Serialize)]
+struct Cost {
+    row: &'static str,
+    ratio: f64,
+    ratio_low: f64,
+    ratio_high: f64,
 }
 
 /// A row of `bench chain`, a step being a token, and what belongs to tokens.
@@ -65,6 +79,22 @@ const ROWS: [(PolicyName, Reading, &str); 8] = [
 const GRAPH: &str = "graph";
 const GRAPH_UNREAD: &str = "graph-unread";
 
+/// The rows of `--unchecked`, with the name of each one's like that is checked.
+const UNCHECKED: [(PolicyName, Reading, &str, &str); 2] = [
+    (
+        PolicyName::Adaptive,
+        Reading::Each,
+        "adaptive-unchecked",
+        "adaptive",
+    ),
+    (
+        PolicyName::Adaptive,
+        Reading::Last,
+        "graph-unread-unchecked",
+        GRAPH_UNREAD,
+    ),
+];
+
 /// When the host waits for tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reading {
@@ -84,11 +114,15 @@ pub(crate) fn run(options: &DecodeOptions, common: &Common) -> Result<(), Failur
     let longest = tokens.max(options.prompt + 1);
     shape.check(device.capabilities(), longest, sequences)?;
 
-    let bar = output::count_bar("Making weights", shape.config().layers.into());
-    let model = Synthetic::new(&device, shape, &mut |done, _| bar.set_position(done))?;
-    bar.finish_and_clear();
+    let model = make(&device, shape)?;
     let prefill_tokens_per_s = prefill(&model, options)?;
-    let mut contenders = contenders(&device, &model, tokens)?;
+    let unchecked = match options.unchecked {
+        true => Some(make(&without_checks(&device), shape)?),
+        false => None,
+    };
+    let of_prompt = |it: &Synthetic| prefill(it, options);
+    let prefill_unchecked_tokens_per_s = unchecked.as_ref().map(of_prompt).transpose()?;
+    let mut contenders = contenders(&device, &model, unchecked.as_ref(), tokens)?;
     profile.start(&device);
     let bar = output::count_bar("Measuring", options.rounds.into());
     let plan = Plan::of_steps(options.rounds, tokens);
@@ -116,6 +150,8 @@ pub(crate) fn run(options: &DecodeOptions, common: &Common) -> Result<(), Failur
         weight_bytes: shape.weight_bytes(),
         prompt_tokens: options.prompt,
         prefill_tokens_per_s,
+        prefill_unchecked_tokens_per_s,
+        checks_cost: costs(&measured),
         rows: &rows,
     };
     if common.json {
@@ -124,6 +160,36 @@ pub(crate) fn run(options: &DecodeOptions, common: &Common) -> Result<(), Failur
         output::print(&table(&document, device.capabilities().software))?;
     }
     profile.finish(&device)
+}
+
+fn make(device: &Device, shape: Shape) -> Result<Synthetic, Failure> {
+    let bar = output::count_bar("Making weights", shape.config().layers.into());
+    let model = Synthetic::new(device, shape, &mut |done, _| bar.set_position(done))?;
+    bar.finish_and_clear();
+    Ok(model)
+}
+
+/// A handle whose kernels are not checked, for a model of random weights and nothing else.
+#[expect(unsafe_code, reason = "the price of checks is what is measured")]
+fn without_checks(device: &Device) -> Device {
+    // SAFETY: the handle makes the decoder's own kernels, for one of its known shapes, and each index follows from the shape, the sequence's length, which its buffers are made for, and
+    // tokens, which the kernels themselves choose below the size of the vocabulary. They store to workgroup memory before they load, and every loop has an end: tests decode such shapes,
+    // and the rows with checks must choose the same tokens.
+    unsafe { device.unchecked() }
+}
+
+fn costs(measured: &rounds::Measured) -> Vec<Cost> {
+    let place = |name: &str| measured.names().iter().position(|it| *it == name);
+    let cost = |(_, _, unchecked, checked): &(_, _, &str, &'static str)| {
+        let ratio = measured.ratio(place(checked)?, place(unchecked)?);
+        Some(Cost {
+            row: checked,
+            ratio: ratio.median,
+            ratio_low: ratio.low,
+            ratio_high: ratio.high,
+        })
+    };
+    UNCHECKED.iter().filter_map(cost).collect()
 }
 
 /// Tokens of prompt a second, up to the first token after them: median, 10th and 90th percentile of the rounds.
@@ -146,12 +212,14 @@ fn prefill(model: &Synthetic, options: &DecodeOptions) -> Result<[f64; 3], Failu
 fn contenders(
     device: &Device,
     model: &Synthetic,
+    unchecked: Option<&Synthetic>,
     tokens: u32,
 ) -> Result<Vec<Box<dyn Contender<Failure>>>, Failure> {
     let expected = Rc::new(RefCell::new(None));
-    let contender = |(policy, reading, name): (PolicyName, Reading, &'static str)| {
+    let contender = |model: &Synthetic, (policy, reading, name): (_, _, &'static str)| {
+        let policy: PolicyName = policy;
         let mut decoder = model.decoder(policy.policy(), tokens)?;
-        if [GRAPH, GRAPH_UNREAD].contains(&name) && !decoder.capture()? {
+        if name.starts_with(GRAPH) && !decoder.capture()? {
             return Ok(None);
         }
         let contender: Box<dyn Contender<Failure>> = Box::new(Decoding {
@@ -163,9 +231,15 @@ fn contenders(
         });
         Ok(Some(contender))
     };
+    let rows = ROWS.map(|it| (model, it));
+    let rest = UNCHECKED.map(|(policy, reading, name, _)| (policy, reading, name));
+    let rest = unchecked
+        .into_iter()
+        .flat_map(|it| rest.map(|row| (it, row)));
     // A step that cannot be captured has no row.
-    ROWS.into_iter()
-        .filter_map(|it| contender(it).transpose())
+    rows.into_iter()
+        .chain(rest)
+        .filter_map(|(model, row)| contender(model, row).transpose())
         .collect()
 }
 
@@ -284,6 +358,22 @@ fn table(document: &Document<'_>, software: bool) -> String {
         "A prompt of {} tokens goes through at {rate:.0} tokens/s ({low:.0} to {high:.0}).",
         document.prompt_tokens
     ));
+    if let Some([rate, low, high]) = document.prefill_unchecked_tokens_per_s {
+        line(&format!(
+            "Without checks it goes through at {rate:.0} tokens/s ({low:.0} to {high:.0})."
+        ));
+    }
+    for Cost {
+        row,
+        ratio,
+        ratio_low,
+        ratio_high,
+    } in &document.checks_cost
+    {
+        line(&format!(
+            "With checks a token of row {row} takes {ratio:.3} times as long as without ({ratio_low:.3} to {ratio_high:.3})."
+        ));
+    }
     if software {
         line(
             "This is a software device: the CPU plays the GPU, and its arithmetic is nearly all of the time.",

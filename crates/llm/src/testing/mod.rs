@@ -23,7 +23,12 @@ pub fn kernel_sources(tiny: &TinyModel, target: Target) -> Vec<(String, String)>
     let gguf = crate::gguf::Gguf::parse(bytes.as_slice(), bytes.len() as u64);
     let config = gguf.map(|it| crate::config::Config::from_gguf(&it));
     match config {
-        Ok(Ok(config)) => crate::kernels::sources(&config, target),
+        Ok(Ok(config)) => kernel_sources_of(&config, target),
         other => panic!("{other:?}"),
     }
+}
+
+/// The WGSL of the decoder's kernels for hyperparameters, by name.
+pub fn kernel_sources_of(config: &crate::config::Config, target: Target) -> Vec<(String, String)> {
+    crate::kernels::sources(config, target)
 }

@@ -20,6 +20,8 @@ use crate::{Access, Addressed, BindingKind, Kernel, ShaderError};
 const ALIGN_MAX: u32 = 16;
 /// In a header: SPIR-V 1.4, from which on an entry point lists every variable.
 const VERSION_1_4: u32 = 0x0001_0400;
+/// Ids of a module, at most (section 2.17), so that there is room for more.
+const BOUND_MAX: u32 = 1 << 22;
 
 /// The kernel with addresses, or nothing if it has another form than is understood here.
 pub(crate) fn rewrite(words: &[u32], kernel: &Kernel) -> Result<Option<Addressed>, ShaderError> {
@@ -64,7 +66,11 @@ impl<'a> Rewriter<'a> {
         let header = module.header.as_ref()?;
         let next = header.bound;
         let buffers = kernel.bindings.iter();
+        // What is added takes its ids from the bound on.
+        let beyond = |it: &Instruction| it.result_id.is_some_and(|id| id >= next);
         if header.version >= VERSION_1_4
+            || next > BOUND_MAX
+            || module.all_inst_iter().any(beyond)
             || kernel.bindings.is_empty()
             || !buffers.clone().all(|it| it.kind == BindingKind::Storage)
         {

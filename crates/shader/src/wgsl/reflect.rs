@@ -8,8 +8,8 @@ use super::Specialized;
 use crate::emit::{self, SpirvOptions};
 use crate::error::chain;
 use crate::{
-    Access, Binding, BindingKind, Kernel, Required, Scalar, ScalarKind, Scalars, ScalarsLocation,
-    ShaderError,
+    Access, Binding, BindingKind, BoundsChecks, Kernel, Required, Scalar, ScalarKind, Scalars,
+    ScalarsLocation, ShaderError,
 };
 
 pub(super) fn kernel(name: &str, specialized: &Specialized) -> Result<Kernel, ShaderError> {
@@ -229,7 +229,9 @@ impl Reflector<'_> {
 
 /// naga's validator checks what is allowed, and does not tell what was used. Its SPIR-V does.
 fn required(name: &str, specialized: &Specialized) -> Result<Required, ShaderError> {
-    let words = emit::spirv(specialized, name, &SpirvOptions::default())?;
+    // Not checked: what cannot be is refused when it is written, since it may be trusted.
+    let options = SpirvOptions::new(BoundsChecks::Unchecked);
+    let words = emit::spirv(specialized, name, &options)?;
     Ok(Required::from_capabilities(crate::spirv::capabilities(
         &words,
     )))

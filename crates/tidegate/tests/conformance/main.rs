@@ -6,6 +6,7 @@
     reason = "helpers of tests, too, may stop at the first surprise"
 )]
 
+mod bounds;
 mod events;
 mod graphs;
 mod kernels;
@@ -129,4 +130,9 @@ suite! {
         names_that_do_not_exist
         sources_that_do_not_compile
         sources_for_another_backend;
+    bounds:
+        hostile_indices_reach_nothing_else
+        an_unchecked_kernel_does_the_damage
+        workgroup_memory_tells_nothing_of_earlier_kernels
+        what_cannot_be_checked_is_refused;
 }

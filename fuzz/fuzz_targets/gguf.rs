@@ -1,0 +1,5 @@
+//! `gguf`, under libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tidegate_fuzz::gguf::run(data));
