@@ -20,9 +20,13 @@ use crate::violation::{Rule, Violation};
 
 /// Violations that are kept; later ones are only counted.
 const VIOLATIONS_KEPT: usize = 64;
+/// Polls after which a submission runs, though nobody waits: a loop of polls must end.
+const PATIENCE_MAX: u32 = 64;
 
 pub(crate) struct State {
     pub(crate) prng: Prng,
+    /// Everything comes at the last legal moment.
+    pub(crate) late: bool,
     pub(crate) capabilities: Capabilities,
     pub(crate) device_memory: HostAccess,
     pub(crate) memory: Vec<Option<Memory>>,
@@ -116,8 +120,9 @@ impl State {
         let patience = match self.prng.below(4) {
             0 => 0,
             1 | 2 => 1 + self.prng.below(4) as u32,
-            _ => 64,
+            _ => PATIENCE_MAX,
         };
+        let patience = if self.late { PATIENCE_MAX } else { patience };
         self.trace(format_args!(
             "submit q{queue}:{} patience {patience}\n{}",
             ticket.value, work.batch
@@ -213,6 +218,7 @@ impl State {
             touches,
             pipeline,
             pieces: None,
+            stores: Vec::new(),
         });
     }
 
@@ -286,6 +292,19 @@ impl State {
             Some(it) => format!("command {} of queue {queue} ticket {}", it.index, it.value),
             None => format!("{} command {}", who.lane(), who.number()),
         }
+    }
+
+    /// The allocation that has the bytes of `id` now: itself or, for a command that still runs on freed memory, the one that was given them next.
+    pub(crate) fn place(&mut self, id: MemoryId) -> Option<&mut Memory> {
+        let mut at = id.0 as usize;
+        // Memory that is freed and allocated over and over while one command runs: the end of the chain makes no difference then.
+        for _ in 0..8 {
+            match self.memory.get(at)?.as_ref()?.heir {
+                Some(heir) if !self.memory[at].as_ref()?.live => at = heir.0 as usize,
+                _ => break,
+            }
+        }
+        self.memory[at].as_mut()
     }
 
     /// The host learns that `value` of `queue` is complete.
