@@ -1,4 +1,4 @@
-//! Every chore of the project has one door: `cargo xtask demo | test | lint | metal | apple | bench`.
+//! Every chore of the project has one door: `cargo xtask demo | test | lint | metal | apple | bench | soak`.
 //!
 //! Progress goes to standard error; what was asked for goes to standard output. Exit status: 0 done, 1 failed, 2 wrong
 //! usage.
@@ -13,6 +13,7 @@ mod model;
 mod parts;
 mod planted;
 mod shell;
+mod soak;
 mod system;
 mod terminal;
 mod test;
@@ -36,7 +37,8 @@ use clap::{Parser, Subcommand};
   cargo xtask lint --part tidy          one check only
   cargo xtask metal                     run the Metal backend, in software
   cargo xtask apple                     compile for Apple's systems, without a Mac
-  cargo xtask bench --targets           next to hand-written Vulkan and wgpu")]
+  cargo xtask bench --targets           next to hand-written Vulkan and wgpu
+  cargo xtask soak --minutes 10         random histories of calls on a hostile device")]
 struct Options {
     #[command(subcommand)]
     chore: Chore,
@@ -56,6 +58,8 @@ enum Chore {
     Apple(apple::Options),
     /// Build for speed and run `tidegate bench`
     Bench(bench::Options),
+    /// Run random histories of calls and compare every result with a byte array's
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
         Chore::Metal(options) => metal::run(&options),
         Chore::Apple(options) => apple::run(&options),
         Chore::Bench(options) => bench::run(&options),
+        Chore::Soak(options) => soak::run(&options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

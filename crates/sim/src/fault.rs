@@ -43,6 +43,24 @@ pub struct Faults {
     pub stalls: Vec<Stall>,
 }
 
+impl Faults {
+    /// Whether a call may find no memory.
+    pub fn is_short_of_memory(&self) -> bool {
+        let calls = [
+            &self.allocations,
+            &self.submits,
+            &self.pipelines_memory,
+            &self.writes,
+            &self.reads,
+            &self.polls,
+            &self.waits,
+        ];
+        calls.iter().any(|it| !it.is_empty())
+            || self.budget_bytes.is_some()
+            || !self.kinds.is_empty()
+    }
+}
+
 /// A submission that fails: some of its writes are made, some are not, and some are garbage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
