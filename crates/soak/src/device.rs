@@ -19,9 +19,9 @@ use crate::run::Found;
 pub(crate) enum Target {
     Sim,
     #[cfg(feature = "vulkan")]
-    Vulkan(vulkan::Vulkan),
+    Vulkan(Box<vulkan::Vulkan>),
     #[cfg(all(feature = "metal", any(target_vendor = "apple", metal_soft)))]
-    Metal(metal::Metal),
+    Metal(Box<metal::Metal>),
 }
 
 impl Target {
@@ -30,9 +30,9 @@ impl Target {
         match device {
             Device::Sim => Ok(Self::Sim),
             #[cfg(feature = "vulkan")]
-            Device::Vulkan => vulkan::Vulkan::find().map(Self::Vulkan),
+            Device::Vulkan => vulkan::Vulkan::find().map(|it| Self::Vulkan(Box::new(it))),
             #[cfg(all(feature = "metal", any(target_vendor = "apple", metal_soft)))]
-            Device::Metal => metal::Metal::find().map(Self::Metal),
+            Device::Metal => metal::Metal::find().map(|it| Self::Metal(Box::new(it))),
             #[cfg(not(all(
                 feature = "vulkan",
                 feature = "metal",
@@ -121,4 +121,41 @@ fn judged(
         setting: case.words(),
         batches: batches(&small),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_sim::history::Op;
+
+    use super::*;
+
+    /// Fails if there is a copy after a flush.
+    fn picky(case: &Case) -> Result<(), Failure> {
+        let mut ops = case.history.0.iter();
+        let is_flush = |it: &Op| matches!(it, Op::Flush(_));
+        let is_copy = |it: &Op| matches!(it, Op::Copy(..));
+        match ops.any(is_flush) && ops.any(is_copy) {
+            false => Ok(()),
+            true => Err(Failure {
+                at: 7,
+                detail: "picky".to_owned(),
+            }),
+        }
+    }
+
+    #[test]
+    fn a_failure_is_made_small_and_told_in_full() {
+        let case = Case::soak(12, 200);
+        let found = judged(&case, &picky, &|_| "batches".to_owned()).unwrap_err();
+        assert_eq!((found.seed, found.calls), (12, case.history.0.len()));
+        assert_eq!(found.calls_enough, 2);
+        assert!(found.history.contains("flush") && found.history.contains("copy"));
+        assert!(
+            found.history.ends_with("call 7: picky"),
+            "{}",
+            found.history
+        );
+        assert_eq!(found.batches, "batches");
+        assert!(judged(&case, &|_| Ok(()), &|_| String::new()).is_ok());
+    }
 }
