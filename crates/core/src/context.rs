@@ -3,6 +3,7 @@
 //! Two kinds of lock, always taken in this order: a queue's `Slot`, held while a batch is encoded and submitted, then the `State`, held for
 //! the short time that recording takes. A batch is encoded without the state, so that other streams record meanwhile.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -81,6 +82,7 @@ impl<D: Device> Context<D> {
             tracer: None,
             graphs: 0,
             faults: 0,
+            faults_told: Cell::new(0),
             fault: None,
         };
         Self(Arc::new(Handle {

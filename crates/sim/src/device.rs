@@ -61,6 +61,8 @@ impl Sim {
             host_writes: 0,
             faults: Armed::default(),
             failures: Vec::new(),
+            failed: Vec::new(),
+            commands_max: setup.commands_max,
             lost: None,
             violations: Vec::new(),
             violations_total: 0,

@@ -110,15 +110,26 @@ impl State {
                     .failures
                     .iter()
                     .find(|it| it.ticket == work.ticket);
+                let launched = work.batch.pipelines();
                 let kernels = if failure.is_some_and(|it| it.named) {
-                    work.batch.pipelines()
+                    launched.clone()
                 } else {
                     Vec::new()
                 };
+                let detail = if self.is_killed(&work.batch) {
+                    "killed: it has too many commands".to_owned()
+                } else {
+                    "failed as planned".to_owned()
+                };
+                let pipelines = launched
+                    .iter()
+                    .filter_map(|it| self.pipelines[it.0 as usize].as_ref());
+                let names = pipelines.map(|it| it.kernel.name.clone()).collect();
+                self.failed.push(names);
                 let error = DeviceError::Failed {
                     ticket: work.ticket,
                     kernels,
-                    detail: "failed as planned".to_owned(),
+                    detail,
                 };
                 self.failures.push((work.ticket, error));
             }

@@ -22,6 +22,8 @@ pub struct Setup {
     /// Whether everything comes at the last legal moment: a submission runs once somebody waits for it or for what needs it, or after 64 polls, and of what
     /// else is in flight nothing moves meanwhile. The seed decides if this is `None`.
     pub late: Option<bool>,
+    /// Commands, barriers not counted, of the longest submission that is not killed: one with more fails, as where a system ends what runs for seconds.
+    pub commands_max: u64,
     /// Whether to keep a trace of all that runs, for [`Sim::trace`].
     pub trace: bool,
 }
@@ -57,6 +59,7 @@ impl Default for Setup {
             device_memory: HostAccess::default(),
             faults: Faults::default(),
             late: None,
+            commands_max: u64::MAX,
             trace: false,
         }
     }
@@ -122,6 +125,11 @@ impl Sim {
             graphs: state.graphs.live(),
             submissions: state.queues.iter().map(|it| it.flights.len() as u64).sum(),
         }
+    }
+
+    /// For each submission that failed, the kernels that it launched, each once.
+    pub fn failed(&self) -> Vec<Vec<String>> {
+        self.state().failed.clone()
     }
 
     /// All that was submitted and ran, a line each; empty unless [`Setup::trace`] is set.

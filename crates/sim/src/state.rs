@@ -46,6 +46,10 @@ pub(crate) struct State {
     pub(crate) faults: Armed,
     /// Failures that have happened and not been reported.
     pub(crate) failures: Vec<(Ticket, DeviceError)>,
+    /// The kernels of each submission that failed.
+    pub(crate) failed: Vec<Vec<String>>,
+    /// A submission with more commands fails.
+    pub(crate) commands_max: u64,
     pub(crate) lost: Option<String>,
     pub(crate) violations: Vec<Violation>,
     pub(crate) violations_total: u64,
@@ -101,7 +105,8 @@ impl State {
             .plan
             .failures
             .iter()
-            .any(|it| it.ticket == ticket);
+            .any(|it| it.ticket == ticket)
+            || self.is_killed(batch);
         let work = Arc::new(Work {
             ticket,
             batch: batch.clone(),
@@ -133,6 +138,13 @@ impl State {
             clock,
             patience,
         });
+    }
+
+    /// Whether it would run for too long.
+    pub(crate) fn is_killed(&self, batch: &Batch) -> bool {
+        let commands = batch.body().commands.iter();
+        let count = commands.filter(|it| !matches!(it, Command::Barrier(_)));
+        count.count() as u64 > self.commands_max
     }
 
     /// Whether the submission makes enough sense to be queued.

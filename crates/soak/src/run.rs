@@ -34,7 +34,7 @@ pub(crate) struct Found {
 }
 
 /// A history that takes longer hangs: nothing may wait without a bound, and on the slowest device here one takes seconds.
-const CASE_MAX: Duration = Duration::from_secs(300);
+const CASE_MAX: Duration = Duration::from_secs(120);
 
 pub(crate) fn run(target: &Target, plan: &Plan) -> Outcome {
     let started = Instant::now();

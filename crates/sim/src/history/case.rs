@@ -54,6 +54,10 @@ impl Case {
             case.limits.memory_bytes_max = [6 << 10, 16 << 10][prng.index(2)];
             case.tolerance.scarce = true;
         }
+        if prng.chance(1, 8) {
+            case.setup.capabilities.allocations_max = 8 + prng.below(8);
+            case.tolerance.scarce = true;
+        }
         case.plan_faults(prng);
         case.history = shape.history(prng.next_u64());
         // Of a graph of several submissions a part may have been launched after an error.
@@ -66,6 +70,8 @@ impl Case {
             case.limits.bytes_max = 16 << 30;
             case.limits.inline_bytes_max = 1 << 20;
         }
+        // What the limit is for: a longer submission would be killed.
+        case.setup.commands_max = u64::from(case.limits.commands_max);
         case
     }
 
@@ -159,7 +165,7 @@ impl Case {
                 faults.stalls = vec![fault::Stall {
                     queue,
                     after: value - 1,
-                    waits: Some(1 + prng.below(4) as u32),
+                    waits: prng.chance(3, 4).then_some(1 + prng.below(4) as u32),
                 }];
                 self.tolerance.stalls = true;
             }
@@ -249,14 +255,20 @@ impl Case {
             }
         }
         let met = result?;
+        for kernels in &met.blamed {
+            if !sims.iter().any(|it| it.failed().contains(kernels)) {
+                let detail = format!("{kernels:?} are blamed, which no failed submission launched");
+                return Err(Failure { at, detail });
+            }
+        }
         for sim in sims {
             let mut live = sim.live();
             if self.tolerance.loss {
                 // Nothing completes on a lost device.
                 live.submissions = 0;
             }
-            if self.tolerance.stalls && live.submissions > 0 {
-                // What still runs after the longest wait keeps its memory.
+            if self.tolerance.stalls {
+                // What may still run after the longest wait keeps its memory.
                 continue;
             }
             if live != Live::default() {

@@ -194,7 +194,7 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
     /// Makes some calls, of which the first has number `first`.
     fn part(mut self, first: usize, ops: &[Op]) -> Result<Self, Failure> {
         for (at, op) in (first..).zip(ops) {
-            if self.met.is_lost {
+            if self.met.is_lost || self.met.is_stuck {
                 break;
             }
             if !self.model.admits(op) {

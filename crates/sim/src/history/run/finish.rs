@@ -4,6 +4,7 @@ use tidegate_core::{Context, Counters, Device, Policy};
 
 use super::{Checked, Kernels, Met, Runner, Wrong, compare, found, told};
 use crate::history::model::Counts;
+use crate::history::op::Op;
 
 impl<D: Device, K: Kernels> Runner<'_, D, K> {
     /// Holds the counters against the model's and against the limits.
@@ -32,12 +33,17 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
 
     /// Reads every buffer, drops everything and looks at what is left.
     pub(super) fn finish(mut self) -> Checked<Met> {
-        if !self.met.is_lost {
+        if !self.is_over() {
             self.counters()?;
-            while !self.met.is_lost && !self.persist(Self::read_all)? {}
+            while !self.is_over() && !self.persist(Self::read_all)? {
+                self.let_go();
+            }
+        }
+        if self.met.is_stuck {
+            return Ok(self.met);
         }
         if self.met.is_lost {
-            let met = self.met;
+            let met = self.met.clone();
             self.end_of_a_lost_device()?;
             return Ok(met);
         }
@@ -56,6 +62,21 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
             }
         }
         Ok(self.met)
+    }
+
+    /// Where memory is scarce there may be none to read a buffer with, unless there are fewer.
+    fn let_go(&mut self) {
+        self.streams.clear();
+        self.graphs.clear();
+        let last = self.model.buffers().last().map(|it| it.0);
+        if let Some(slot) = last.filter(|_| self.tolerance.scarce) {
+            self.buffers[slot] = None;
+            self.model.apply(&Op::DropBuffer(slot));
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.met.is_lost || self.met.is_stuck
     }
 
     fn read_all(&mut self) -> Checked<()> {

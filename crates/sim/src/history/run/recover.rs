@@ -12,7 +12,7 @@ pub struct Tolerance {
     pub scarce: bool,
     /// Submissions may fail. All but the buffers is then made anew, and these get their bytes again.
     pub failures: bool,
-    /// Waits may find that nothing moves.
+    /// Waits may find that nothing moves, for a while or for good, which ends the history.
     pub stalls: bool,
     /// Pipelines may be refused.
     pub refusals: bool,
@@ -21,14 +21,18 @@ pub struct Tolerance {
 }
 
 /// What a run met of all that it may meet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Met {
     /// Calls that failed as planned.
     pub refusals: u64,
     /// Failed submissions after which all but the buffers was made anew.
     pub recoveries: u64,
+    /// For each time that a failed submission was told of, the kernels that were named.
+    pub blamed: Vec<Vec<String>>,
     /// The device was lost.
     pub is_lost: bool,
+    /// Nothing moved any more, and the history was not run to its end.
+    pub is_stuck: bool,
     /// Threads.
     pub threads: u64,
     /// Buffers of another device that were offered.
@@ -70,7 +74,8 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
             tries += 1;
             let it = self.tolerance;
             let may_go_on = match &error {
-                Error::Failed(_) if it.failures => {
+                Error::Failed(fault) if it.failures => {
+                    self.met.blamed.push(fault.kernels.clone());
                     self.recover()?;
                     return Ok(false);
                 }
@@ -86,7 +91,13 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
                 continue;
             }
             return match error {
-                Error::OutOfMemory { .. } if it.scarce => Ok(false),
+                Error::OutOfMemory { .. } | Error::TooManyAllocations { .. } if it.scarce => {
+                    Ok(false)
+                }
+                Error::Stalled { .. } if it.stalls => {
+                    self.met.is_stuck = true;
+                    Ok(false)
+                }
                 error => Err(Wrong::Refused(error)),
             };
         }
@@ -119,7 +130,9 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
                 "submissions fail that were not planned to",
             )?;
             match self.restore() {
-                Err(Wrong::Refused(Error::Failed(_))) => {}
+                Err(Wrong::Refused(Error::Failed(fault))) => {
+                    self.met.blamed.push(fault.kernels.clone());
+                }
                 other => return other,
             }
         }
