@@ -1,4 +1,4 @@
-//! Every chore of the project has one door: `cargo xtask demo | test | lint | metal | apple | fuzz | bench`.
+//! Every chore of the project has one door: `cargo xtask demo | test | lint | metal | apple | fuzz | soak | bench`.
 //!
 //! Progress goes to standard error; what was asked for goes to standard output. Exit status: 0 done, 1 failed, 2 wrong
 //! usage.
@@ -14,6 +14,7 @@ mod model;
 mod parts;
 mod planted;
 mod shell;
+mod soak;
 mod system;
 mod terminal;
 mod test;
@@ -38,6 +39,7 @@ use clap::{Parser, Subcommand};
   cargo xtask metal                     run the Metal backend, in software
   cargo xtask apple                     compile for Apple's systems, without a Mac
   cargo xtask fuzz --target wgsl        feed one part what strangers could
+  cargo xtask soak --minutes 10         random histories of calls on a hostile device
   cargo xtask bench --targets           next to hand-written Vulkan and wgpu")]
 struct Options {
     #[command(subcommand)]
@@ -60,6 +62,8 @@ enum Chore {
     Fuzz(fuzz::Options),
     /// Build for speed and run `tidegate bench`
     Bench(bench::Options),
+    /// Run random histories of calls and compare every result with a byte array's
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
         Chore::Apple(options) => apple::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Bench(options) => bench::run(&options),
+        Chore::Soak(options) => soak::run(&options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

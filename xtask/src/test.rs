@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::parts::{self, Count, Part};
-use crate::{apple, bench, fuzz, metal, model, shell, terminal, totals, vulkan};
+use crate::{apple, bench, fuzz, metal, model, shell, soak, terminal, totals, vulkan};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -61,6 +61,12 @@ const PARTS: &[Part<Run>] = &[
         about: "every row of the comparison with hand-written Vulkan and wgpu gives the right result",
         prepares: false,
         run: |_| bench::rows(),
+    },
+    Part {
+        name: "soak",
+        about: "10,000 random histories on the simulated device, and some on Vulkan, as `cargo xtask soak` runs them",
+        prepares: false,
+        run: soak::part,
     },
     Part {
         name: "metal",

@@ -3,6 +3,7 @@
 //! Two kinds of lock, always taken in this order: a queue's `Slot`, held while a batch is encoded and submitted, then the `State`, held for
 //! the short time that recording takes. A batch is encoded without the state, so that other streams record meanwhile.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -83,6 +84,7 @@ impl<D: Device> Context<D> {
             tracer: None,
             graphs: 0,
             faults: 0,
+            faults_told: Cell::new(0),
             fault: None,
         };
         Self(Arc::new(Handle {
@@ -333,8 +335,8 @@ impl<D: Device> Shared<D> {
         }
     }
 
-    /// Cuts the batch if the policy says so, after a command was recorded. The command *is* recorded: that a submission finds no memory is reported by whatever
-    /// needs it next.
+    /// Cuts the batch if the policy says so, after a command was recorded. The command *is* recorded: that a submission finds no memory, or the host none to ask
+    /// how far the device is, is no error of it. What needs either next reports it.
     pub(crate) fn after(
         &self,
         mut state: MutexGuard<'_, State>,
@@ -348,7 +350,11 @@ impl<D: Device> Shared<D> {
         }
         lane.prompt |= policy != Policy::UntilSync;
         if worth_asking(policy, lane.pending) && !lane.in_flight.is_empty() {
-            self.poll(&mut state, queue)?;
+            match self.poll(&mut state, queue) {
+                // Then it is not known how far the device is.
+                Ok(()) | Err(Error::SubmissionOutOfMemory) => {}
+                Err(error) => return Err(error),
+            }
         }
         let lane = state.lane(queue);
         let Some(cause) = decide(policy, lane.pending(), lane.in_flight(), &self.limits) else {
@@ -366,6 +372,9 @@ impl<D: Device> Shared<D> {
 /// A wait that took longer than this many nanoseconds began before the work was complete.
 const WAITED_NS: u64 = 2000;
 
+/// How often the last wait for a queue is made again.
+const LAST_WAITS_MAX: u32 = 16;
+
 /// Nothing is left that could record or wait. What may still run after the longest wait keeps its memory: that is left to the device's own end.
 impl<D: Device> Drop for Shared<D> {
     fn drop(&mut self) {
@@ -374,7 +383,14 @@ impl<D: Device> Drop for Shared<D> {
             // An error has nobody left to hear it. A stall or a loss ends the waiting: no other queue would do better.
             let submitted = self.submit(queue, value, Cause::Flush);
             let value = self.state().lane(queue).submitted;
-            let ended = submitted.and(self.wait_submitted(Ticket { queue, value }));
+            let mut ended = submitted.and(self.wait_submitted(Ticket { queue, value }));
+            for _ in 0..LAST_WAITS_MAX {
+                // The host may have no memory for a wait, and have some for the next one: without it, what the queue uses would never be given back.
+                if !matches!(ended, Err(Error::SubmissionOutOfMemory)) {
+                    break;
+                }
+                ended = self.wait_submitted(Ticket { queue, value });
+            }
             if matches!(ended, Err(Error::Stalled { .. } | Error::Lost(_))) {
                 break;
             }

@@ -1,5 +1,6 @@
 //! Everything that recording reads and writes, under one lock.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::batch::Batch;
@@ -32,6 +33,8 @@ pub(crate) struct State {
     pub(crate) graphs: u64,
     /// Failed submissions so far, and the last one.
     pub(crate) faults: u64,
+    /// How many of them a stream has reported. A cell, so that a report needs no more than to read the rest.
+    pub(crate) faults_told: Cell<u64>,
     pub(crate) fault: Option<Arc<Fault>>,
 }
 

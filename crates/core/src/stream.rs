@@ -80,7 +80,8 @@ impl<D: Device> Context<D> {
     pub fn stream(&self, policy: Policy) -> Result<Stream<D>, Error> {
         let mut state = self.0.state();
         state.check_lost()?;
-        let faults_seen = state.faults;
+        // What nobody was told of may have spoilt what this stream reads.
+        let faults_seen = state.faults_told.get();
         let lanes = state.lanes.iter().enumerate();
         let queue = lanes
             .min_by_key(|(_, it)| it.streams)
@@ -309,6 +310,7 @@ pub(crate) fn report_fault(seen: &mut u64, state: &State) -> Result<(), Error> {
     match &state.fault {
         Some(fault) if *seen < state.faults => {
             *seen = state.faults;
+            state.faults_told.set(state.faults);
             Err(Error::Failed(std::sync::Arc::clone(fault)))
         }
         _ => Ok(()),

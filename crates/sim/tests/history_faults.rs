@@ -245,7 +245,11 @@ fn the_device_may_be_lost_at_any_call() {
 
 fn stalled(waits: Option<u32>) -> Faults {
     Faults {
-        stalls: vec![Stall { queue: 0, waits }],
+        stalls: vec![Stall {
+            queue: 0,
+            after: 0,
+            waits,
+        }],
         ..Faults::default()
     }
 }

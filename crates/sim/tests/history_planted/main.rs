@@ -15,7 +15,7 @@ use tidegate_sim::{Rule, Sim};
 
 const OPS: usize = 200;
 /// Every defect shows within so many seeds.
-const SEEDS: u64 = 16;
+const SEEDS: u64 = 64;
 
 /// Kinds of cases, each of which provokes one use of what the defect spoils.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +134,8 @@ fn busy_with_graphs(history: &History) -> History {
 enum Sign {
     Broken(Rule),
     Said(&'static str),
+    /// Something is not given back.
+    Left,
     Bytes,
 }
 
@@ -153,6 +155,7 @@ fn shows(row: &Row, seed: u64) -> bool {
     match row.sign {
         Sign::Broken(rule) => sim.violations().iter().any(|it| it.rule == rule),
         Sign::Said(words) => sim.violations().iter().any(|it| it.detail.contains(words)),
+        Sign::Left => result.is_err_and(|it| it.detail.contains("not given back")),
         Sign::Bytes => result.is_err_and(|it| it.detail.contains("wrong bytes")),
     }
 }
@@ -198,7 +201,8 @@ const OF_ORDER: [Row; 3] = [
     ),
 ];
 
-const OF_GRAPHS: [Row; 12] = [
+const OF_GRAPHS: [Row; 13] = [
+    of_graphs(OfGraphs::NeverForgotten, Provoke::All, Sign::Left),
     of_graphs(OfGraphs::FirstVersion, Provoke::All, Sign::Bytes),
     of_graphs(OfGraphs::FirstScalars, Provoke::All, Sign::Bytes),
     of_graphs(OfGraphs::FirstBuffers, Provoke::All, Sign::Bytes),

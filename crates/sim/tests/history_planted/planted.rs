@@ -264,7 +264,9 @@ impl Device for Planted {
     }
 
     fn forget_graph(&self, id: GraphId) {
-        self.sim.forget_graph(self.kept.forget(id));
+        if self.defect != Defect::Graphs(OfGraphs::NeverForgotten) {
+            self.sim.forget_graph(self.kept.forget(id));
+        }
     }
 
     fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {
