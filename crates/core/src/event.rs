@@ -70,12 +70,19 @@ impl<D: Device> Event<D> {
         &self.context
     }
 
+    /// None in a child of fork, where the lock may be held for ever and where whoever needs them is refused.
     pub(crate) fn tickets(&self) -> Vec<Ticket> {
+        if self.context.0.is_forked() {
+            return Vec::new();
+        }
         let tickets = self.tickets.lock();
         tickets.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn set(&self, tickets: Vec<Ticket>) {
+        if self.context.0.is_forked() {
+            return;
+        }
         *self.tickets.lock().unwrap_or_else(PoisonError::into_inner) = tickets;
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct State {
     pub(crate) device_bytes: u64,
     pub(crate) host_bytes: u64,
     pub(crate) lost: Option<Arc<Fault>>,
+    /// Whether this stands in for the state in a child of fork. It counts as lost.
+    pub(crate) forked: bool,
     /// The trace that is being taken, if one is.
     pub(crate) tracer: Option<Box<Tracer>>,
     /// Graphs made so far, which are never numbered again.
@@ -34,6 +36,39 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Nothing recorded yet.
+    pub(crate) fn new(queues: u32, staging_bytes: u64) -> Self {
+        Self {
+            lanes: (0..queues)
+                .map(|_| Lane::new(queues, staging_bytes))
+                .collect(),
+            memory: Memory::default(),
+            pipelines: Pipelines::default(),
+            counters: Counters::default(),
+            device_bytes: 0,
+            host_bytes: 0,
+            lost: None,
+            forked: false,
+            tracer: None,
+            graphs: 0,
+            faults: 0,
+            fault: None,
+        }
+    }
+
+    /// What a child of fork has of the state: nothing but that it cannot be used.
+    pub(crate) fn forked(queues: u32, staging_bytes: u64) -> Self {
+        let fault = Fault {
+            kernels: Vec::new(),
+            detail: Error::Forked.to_string(),
+        };
+        Self {
+            lost: Some(Arc::new(fault)),
+            forked: true,
+            ..Self::new(queues, staging_bytes)
+        }
+    }
+
     pub(crate) fn lane(&self, queue: u32) -> &Lane {
         &self.lanes[queue as usize]
     }
@@ -44,6 +79,7 @@ impl State {
 
     pub(crate) fn check_lost(&self) -> Result<(), Error> {
         match &self.lost {
+            Some(_) if self.forked => Err(Error::Forked),
             Some(fault) => Err(Error::Lost(Arc::clone(fault))),
             None => Ok(()),
         }

@@ -50,6 +50,8 @@ impl Bell {
 
 /// Ends the thread when it is dropped, and returns when it has ended.
 struct Starter {
+    /// The process that has the thread.
+    process: u32,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -59,8 +61,10 @@ impl Drop for Starter {
         self.ended.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // It has no way to panic; if it has, it is over all the same.
-            let _ = thread.join();
+            // A child of fork has no such thread to wait for. It has no way to panic; if it has, it is over all the same.
+            if self.process == std::process::id() {
+                let _ = thread.join();
+            }
         }
     }
 }
@@ -87,6 +91,7 @@ pub(crate) fn start(context: &AnyContext) -> Bell {
     });
     let _ = send.send(Arc::clone(&sleeper));
     context.accompany(Box::new(Starter {
+        process: std::process::id(),
         ended,
         thread: Some(thread),
     }));

@@ -1,6 +1,7 @@
 //! The logical device: its functions, and whether it is lost.
 
 use std::ffi::CStr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use ash::{ext, khr, vk};
@@ -8,6 +9,7 @@ use tidegate_core::DeviceError;
 
 use crate::Options;
 use crate::error::{OpenError, is_out_of_memory, refused};
+use crate::fork;
 use crate::instance::Instance;
 use crate::support::Support;
 
@@ -20,6 +22,8 @@ pub(crate) struct Logical {
     pub(crate) calibrated_timestamps: Option<ext::calibrated_timestamps::Device>,
     fault: Option<ext::device_fault::Device>,
     lost: OnceLock<String>,
+    /// The process that it was opened in.
+    process: u32,
 }
 
 impl Logical {
@@ -63,6 +67,7 @@ impl Logical {
             fault: has(ext::device_fault::NAME)
                 .then(|| ext::device_fault::Device::new(instance, &raw)),
             lost: OnceLock::new(),
+            process: fork::process().load(Ordering::Relaxed),
             raw,
         })
     }
@@ -82,8 +87,18 @@ impl Logical {
         unsafe { self.raw.get_buffer_device_address(&info) }
     }
 
+    /// Whether this process was forked from the one that opened the device: then nothing may be called, and no lock taken.
+    pub(crate) fn is_forked(&self) -> bool {
+        fork::process().load(Ordering::Relaxed) != self.process
+    }
+
     /// An error if the device is lost.
     pub(crate) fn alive(&self) -> Result<(), DeviceError> {
+        if self.is_forked() {
+            return Err(DeviceError::Lost {
+                detail: OpenError::Forked.to_string(),
+            });
+        }
         match self.lost.get() {
             None => Ok(()),
             Some(detail) => Err(DeviceError::Lost {

@@ -8,6 +8,7 @@ use tidegate_core::Capabilities;
 
 use crate::debug::{Messenger, ValidationLog};
 use crate::error::OpenError;
+use crate::fork;
 use crate::support::Support;
 use crate::{Options, Select};
 
@@ -62,6 +63,7 @@ pub(crate) struct Instance {
 
 impl Instance {
     pub(crate) fn new(validation: bool) -> Result<Arc<Self>, OpenError> {
+        fork::check()?;
         let entry = entry()?;
         let offered = extensions(entry, None)?;
         let has = |name: &CStr| offered.iter().any(|it| it == name);
@@ -106,6 +108,8 @@ impl Instance {
             vk::Result::ERROR_INCOMPATIBLE_DRIVER => OpenError::NoDriver,
             result => OpenError::of("vkCreateInstance")(result),
         })?;
+        #[cfg(test)]
+        let raw = crate::faults::stand_between(entry, raw);
         let mut made = Self {
             raw,
             messenger: None,

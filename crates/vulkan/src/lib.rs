@@ -16,8 +16,11 @@ mod debug;
 mod descriptor;
 mod device;
 mod error;
+#[cfg(test)]
+mod faults;
 mod features;
 mod flight;
+mod fork;
 mod heap;
 mod instance;
 mod layout;
@@ -37,6 +40,7 @@ mod trace;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use tidegate_core::{
@@ -216,6 +220,10 @@ impl Device for VulkanDevice {
         &self.capabilities
     }
 
+    fn process(&self) -> Option<&'static AtomicU32> {
+        Some(fork::process())
+    }
+
     fn now_ns(&self) -> u64 {
         self.queues.timer().now_ns()
     }
@@ -225,7 +233,9 @@ impl Device for VulkanDevice {
     }
 
     fn take_timings(&self, into: &mut Vec<Timing>) {
-        self.queues.take_timings(&self.device, into);
+        if self.device.alive().is_ok() {
+            self.queues.take_timings(&self.device, into);
+        }
     }
 
     fn allocate(
@@ -239,10 +249,13 @@ impl Device for VulkanDevice {
     }
 
     fn free(&self, id: MemoryId) {
-        self.memory.free(&self.device, id);
+        if !self.device.is_forked() {
+            self.memory.free(&self.device, id);
+        }
     }
 
     fn memory_available(&self, kind: MemoryKind) -> Option<u64> {
+        self.device.alive().ok()?;
         self.memory.available(&self.instance.raw, kind)
     }
 
@@ -268,11 +281,15 @@ impl Device for VulkanDevice {
     }
 
     fn destroy_pipeline(&self, id: PipelineId) {
-        self.pipelines.remove(&self.device, id);
+        if !self.device.is_forked() {
+            self.pipelines.remove(&self.device, id);
+        }
     }
 
     fn forget_graph(&self, id: GraphId) {
-        self.queues.forget_graph(&self.device, id);
+        if !self.device.is_forked() {
+            self.queues.forget_graph(&self.device, id);
+        }
     }
 
     fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {
@@ -301,7 +318,7 @@ impl Drop for VulkanDevice {
         let idle = self.device.alive().is_err()
             || self.queues.drain(&self.device, self.drop_wait)
             || self.device.alive().is_err();
-        if idle {
+        if idle && !self.device.is_forked() {
             // SAFETY: nothing runs any more. `self` is being dropped, so that no other thread has it. Each goes before what it was made from.
             unsafe {
                 self.queues.destroy(&self.device);
@@ -310,7 +327,7 @@ impl Drop for VulkanDevice {
                 self.device.destroy();
             }
         } else {
-            // Something still runs after the bound. To destroy what it uses would be undefined behaviour, and to wait on would hang, so that
+            // The device is another process's, or something still runs after the bound. To destroy what it uses would be undefined behaviour, and to wait on would hang, so that
             // the device, its memory and its instance are left to the end of the process.
             self.memory.leak();
             std::mem::forget(Arc::clone(&self.instance));

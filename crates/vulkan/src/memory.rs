@@ -433,13 +433,10 @@ impl Memory {
     }
 
     /// Lets go of everything without giving it back.
-    pub(crate) fn leak(&self) {
-        std::mem::forget(
-            self.heap
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+    pub(crate) fn leak(&mut self) {
+        // Without the lock, which in a child of fork may be held for ever.
+        let heap = self.heap.get_mut().unwrap_or_else(PoisonError::into_inner);
+        std::mem::forget(heap.take());
     }
 }
 

@@ -189,10 +189,16 @@ impl Queues {
         let end = Instant::now() + timeout;
         self.queues.iter().all(|queue| {
             let value = queue.submitted.load(Ordering::Acquire);
-            let left = end.saturating_duration_since(Instant::now());
-            queue
-                .block(device, value, left)
-                .is_ok_and(|complete| complete)
+            loop {
+                let left = end.saturating_duration_since(Instant::now());
+                match queue.block(device, value, left) {
+                    // The driver had no memory to wait with, which says nothing of the work.
+                    Err(DeviceError::OutOfMemory) if !left.is_zero() => {
+                        std::thread::sleep(NO_MEMORY_PAUSE);
+                    }
+                    done => return done.is_ok_and(|complete| complete),
+                }
+            }
         })
     }
 
@@ -399,7 +405,20 @@ impl Queue {
         }
     }
 
+    /// Sleeps until a value is reached, but never for long without asking whether another thread has found the device lost: not every driver wakes the others.
     fn block(&self, device: &Logical, value: u64, timeout: Duration) -> Result<bool, DeviceError> {
+        let start = Instant::now();
+        loop {
+            let left = timeout.saturating_sub(start.elapsed());
+            let done = self.sleep(device, value, left.min(SLICE))?;
+            if done || left <= SLICE {
+                return Ok(done);
+            }
+            device.alive()?;
+        }
+    }
+
+    fn sleep(&self, device: &Logical, value: u64, timeout: Duration) -> Result<bool, DeviceError> {
         let (semaphores, values) = ([self.timeline], [value]);
         let info = vk::SemaphoreWaitInfo::default()
             .semaphores(&semaphores)
@@ -455,6 +474,11 @@ impl Spin {
         }
     }
 }
+
+/// Before a wait that found no memory is tried again.
+const NO_MEMORY_PAUSE: Duration = Duration::from_millis(1);
+/// Longest sleep in the driver at a time. A thread that wakes ten times a second costs nothing that can be measured.
+const SLICE: Duration = Duration::from_millis(100);
 
 /// A wait of this length no longer hangs on the last fraction of a microsecond that offering the core costs.
 const ALONE_NS: u64 = 50_000;
