@@ -1,7 +1,7 @@
 //! The logical device: its functions, and whether it is lost.
 
 use std::ffi::CStr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use ash::{ext, khr, vk};
@@ -22,6 +22,8 @@ pub(crate) struct Logical {
     pub(crate) calibrated_timestamps: Option<ext::calibrated_timestamps::Device>,
     fault: Option<ext::device_fault::Device>,
     lost: OnceLock<String>,
+    /// Whether the driver itself has said so. What runs counts as over only then (Vulkan, "Lost Device").
+    over: AtomicBool,
     /// The process that it was opened in.
     process: u32,
 }
@@ -67,6 +69,7 @@ impl Logical {
             fault: has(ext::device_fault::NAME)
                 .then(|| ext::device_fault::Device::new(instance, &raw)),
             lost: OnceLock::new(),
+            over: AtomicBool::new(false),
             process: fork::process().load(Ordering::Relaxed),
             raw,
         })
@@ -107,6 +110,16 @@ impl Logical {
         }
     }
 
+    /// Whether the driver has said that it is lost.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing may be given back to the driver: it is another process's, or we count the device as lost and the driver has not said so, so that work may still run.
+    pub(crate) fn keeps(&self) -> bool {
+        self.is_forked() || (self.lost.get().is_some() && !self.is_over())
+    }
+
     /// What it means that a call failed which only makes or maps something.
     pub(crate) fn error(&self, call: &str, result: vk::Result) -> DeviceError {
         if is_out_of_memory(result) {
@@ -114,6 +127,7 @@ impl Logical {
         }
         let detail = format!("{call} returned {result:?} ({result})");
         if result == vk::Result::ERROR_DEVICE_LOST {
+            self.over.store(true, Ordering::Release);
             let fault = self.fault().map(|it| format!(": {it}"));
             return self.lose(detail + &fault.unwrap_or_default());
         }

@@ -38,7 +38,10 @@ struct Plan {
     fail: Option<Fail>,
     /// Submissions are taken and never run, as on a GPU that hangs.
     swallows: bool,
+    loses: bool,
     lost: bool,
+    /// The device made last.
+    device: vk::Device,
     /// A loss does not wake who sleeps in the driver.
     deaf: bool,
     /// Bytes of memory that the driver gives at most.
@@ -60,14 +63,14 @@ fn plan<T>(with: impl FnOnce(&mut Plan) -> T) -> T {
 
 /// What a call returns without a word to the driver, if so.
 fn verdict(function: &'static str) -> Option<vk::Result> {
-    plan(|it| {
+    let result = plan(|it| {
         let calls = it.calls.entry(function).or_default();
         *calls += 1;
         if let Some(fail) = it.fail
             && fail.function == function
             && (fail.at..fail.at.saturating_add(fail.times)).contains(calls)
         {
-            it.lost |= fail.result == vk::Result::ERROR_DEVICE_LOST;
+            it.loses |= fail.result == vk::Result::ERROR_DEVICE_LOST;
             return Some(fail.result);
         }
         let sleeps = it.deaf && function == "vkWaitSemaphores";
@@ -76,7 +79,22 @@ fn verdict(function: &'static str) -> Option<vk::Result> {
         }
         let submits = function.starts_with("vkQueueSubmit");
         (it.swallows && submits).then_some(vk::Result::SUCCESS)
-    })
+    });
+    if plan(|it| it.loses && !it.lost) {
+        lose();
+    }
+    result
+}
+
+/// From now on the device is lost. The real one is not: it must have nothing left to do before what it uses is destroyed.
+fn lose() {
+    let device = plan(|it| {
+        it.lost = true;
+        it.device
+    });
+    let call = real("vkDeviceWaitIdle");
+    // SAFETY: the device lives, as calls are made to it, and no other thread of these tests submits to it now.
+    let _ = unsafe { transmute::<usize, vk::PFN_vkDeviceWaitIdle>(call)(device) };
 }
 
 /// What fails on a device that is lost.
@@ -147,7 +165,6 @@ macro_rules! ends {
 type Allocator<'a> = *const vk::AllocationCallbacks<'a>;
 
 entries! {
-    create_device PFN_vkCreateDevice "vkCreateDevice" "device" (physical: vk::PhysicalDevice, info: *const vk::DeviceCreateInfo<'_>, allocator: Allocator<'_>, made: *mut vk::Device);
     create_semaphore PFN_vkCreateSemaphore "vkCreateSemaphore" "semaphore" (device: vk::Device, info: *const vk::SemaphoreCreateInfo<'_>, allocator: Allocator<'_>, made: *mut vk::Semaphore);
     create_pipeline_cache PFN_vkCreatePipelineCache "vkCreatePipelineCache" "pipeline cache" (device: vk::Device, info: *const vk::PipelineCacheCreateInfo<'_>, allocator: Allocator<'_>, made: *mut vk::PipelineCache);
     create_buffer PFN_vkCreateBuffer "vkCreateBuffer" "buffer" (device: vk::Device, info: *const vk::BufferCreateInfo<'_>, allocator: Allocator<'_>, made: *mut vk::Buffer);
@@ -231,6 +248,28 @@ unsafe extern "system" fn free_memory(
     unsafe { transmute::<usize, vk::PFN_vkFreeMemory>(call)(device, memory, allocator) }
 }
 
+unsafe extern "system" fn create_device(
+    physical: vk::PhysicalDevice,
+    info: *const vk::DeviceCreateInfo<'_>,
+    allocator: *const vk::AllocationCallbacks<'_>,
+    made: *mut vk::Device,
+) -> vk::Result {
+    if let Some(result) = verdict("vkCreateDevice") {
+        return result;
+    }
+    let call = real("vkCreateDevice");
+    // SAFETY: as for the others; `made` is written on success.
+    unsafe {
+        let result =
+            transmute::<usize, vk::PFN_vkCreateDevice>(call)(physical, info, allocator, made);
+        if result == vk::Result::SUCCESS {
+            plan(|it| it.device = *made);
+            count("device", 1);
+        }
+        result
+    }
+}
+
 unsafe extern "system" fn destroy_device(
     device: vk::Device,
     allocator: *const vk::AllocationCallbacks<'_>,
@@ -273,10 +312,21 @@ unsafe extern "system" fn wait(
     }
 }
 
+const SPECIAL: [&str; 7] = [
+    "vkAllocateMemory",
+    "vkFreeMemory",
+    "vkCreateDevice",
+    "vkDestroyDevice",
+    "vkDeviceWaitIdle",
+    "vkWaitSemaphores",
+    "vkGetDeviceProcAddr",
+];
+
 fn special(name: &str) -> Option<*const c_void> {
     Some(match name {
         "vkAllocateMemory" => allocate_memory as *const c_void,
         "vkFreeMemory" => free_memory as *const c_void,
+        "vkCreateDevice" => create_device as *const c_void,
         "vkDestroyDevice" => destroy_device as *const c_void,
         "vkWaitSemaphores" => wait as *const c_void,
         "vkGetDeviceProcAddr" => device_function as *const c_void,
@@ -315,15 +365,8 @@ pub(crate) fn stand_between(entry: &ash::Entry, raw: ash::Instance) -> ash::Inst
         let found = unsafe { entry.get_instance_proc_addr(handle, name.as_ptr()) };
         found.map_or(std::ptr::null(), |it| it as *const c_void)
     };
-    let special = [
-        "vkAllocateMemory",
-        "vkFreeMemory",
-        "vkDestroyDevice",
-        "vkWaitSemaphores",
-        "vkGetDeviceProcAddr",
-    ];
     plan(|it| {
-        for name in NAMES.iter().chain(ENDS).chain(&special) {
+        for name in NAMES.iter().chain(ENDS).chain(&SPECIAL) {
             let text = std::ffi::CString::new(*name).unwrap();
             it.real.insert(name, own(&text) as usize);
         }
@@ -333,7 +376,7 @@ pub(crate) fn stand_between(entry: &ash::Entry, raw: ash::Instance) -> ash::Inst
 }
 
 /// The table, for one test at a time.
-pub(super) struct Table(MutexGuard<'static, ()>);
+pub(super) struct Table(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
 
 impl Table {
     pub(super) fn new() -> Self {
@@ -368,7 +411,7 @@ impl Table {
     }
 
     pub(super) fn lose(&self) {
-        plan(|it| it.lost = true);
+        lose();
     }
 
     pub(super) fn limit(&self, bytes_max: u64) {

@@ -249,7 +249,7 @@ impl Device for VulkanDevice {
     }
 
     fn free(&self, id: MemoryId) {
-        if !self.device.is_forked() {
+        if !self.device.keeps() {
             self.memory.free(&self.device, id);
         }
     }
@@ -281,13 +281,13 @@ impl Device for VulkanDevice {
     }
 
     fn destroy_pipeline(&self, id: PipelineId) {
-        if !self.device.is_forked() {
+        if !self.device.keeps() {
             self.pipelines.remove(&self.device, id);
         }
     }
 
     fn forget_graph(&self, id: GraphId) {
-        if !self.device.is_forked() {
+        if !self.device.keeps() {
             self.queues.forget_graph(&self.device, id);
         }
     }
@@ -314,11 +314,10 @@ impl Device for VulkanDevice {
 
 impl Drop for VulkanDevice {
     fn drop(&mut self) {
-        // What runs on a lost device counts as over, and its objects may be destroyed (Vulkan, "Lost Device").
-        let idle = self.device.alive().is_err()
-            || self.queues.drain(&self.device, self.drop_wait)
-            || self.device.alive().is_err();
-        if idle && !self.device.is_forked() {
+        // A device that only we count as lost is asked like any other.
+        let idle = !self.device.is_forked()
+            && (self.device.is_over() || self.queues.drain(&self.device, self.drop_wait));
+        if idle {
             // SAFETY: nothing runs any more. `self` is being dropped, so that no other thread has it. Each goes before what it was made from.
             unsafe {
                 self.queues.destroy(&self.device);

@@ -12,7 +12,7 @@ use crate::barrier;
 use crate::command::Scratch;
 use crate::debug;
 use crate::device::Logical;
-use crate::error::{OpenError, refused};
+use crate::error::{OpenError, is_out_of_memory, refused};
 use crate::flight::Flight;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
@@ -184,19 +184,20 @@ impl Queues {
         self.replays.forget(device, id);
     }
 
-    /// Waits until everything handed over has run, or for `timeout`. Whether it has.
+    /// Waits until everything handed over has run, or for `timeout`. Whether it has, or never will because the driver has lost the device.
     pub(crate) fn drain(&self, device: &Logical, timeout: Duration) -> bool {
         let end = Instant::now() + timeout;
         self.queues.iter().all(|queue| {
             let value = queue.submitted.load(Ordering::Acquire);
             loop {
                 let left = end.saturating_duration_since(Instant::now());
-                match queue.block(device, value, left) {
+                match queue.sleep(device, value, left) {
+                    Ok(()) | Err(vk::Result::ERROR_DEVICE_LOST) => return true,
                     // The driver had no memory to wait with, which says nothing of the work.
-                    Err(DeviceError::OutOfMemory) if !left.is_zero() => {
+                    Err(result) if is_out_of_memory(result) && !left.is_zero() => {
                         std::thread::sleep(NO_MEMORY_PAUSE);
                     }
-                    done => return done.is_ok_and(|complete| complete),
+                    Err(_) => return false,
                 }
             }
         })
@@ -410,27 +411,25 @@ impl Queue {
         let start = Instant::now();
         loop {
             let left = timeout.saturating_sub(start.elapsed());
-            let done = self.sleep(device, value, left.min(SLICE))?;
-            if done || left <= SLICE {
-                return Ok(done);
+            match self.sleep(device, value, left.min(SLICE)) {
+                // A lost device may report success for what did not run; the counter tells.
+                Ok(()) => return Ok(self.completed(device)? >= value),
+                Err(vk::Result::TIMEOUT) if left <= SLICE => return Ok(false),
+                Err(vk::Result::TIMEOUT) => {}
+                Err(result) => return Err(device.submission_error("vkWaitSemaphores", result)),
             }
             device.alive()?;
         }
     }
 
-    fn sleep(&self, device: &Logical, value: u64, timeout: Duration) -> Result<bool, DeviceError> {
+    fn sleep(&self, device: &Logical, value: u64, timeout: Duration) -> Result<(), vk::Result> {
         let (semaphores, values) = ([self.timeline], [value]);
         let info = vk::SemaphoreWaitInfo::default()
             .semaphores(&semaphores)
             .values(&values);
         let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         // SAFETY: the semaphore is a timeline of this device. VUID-VkSemaphoreWaitInfo-pSemaphores-03256.
-        match unsafe { device.raw.wait_semaphores(&info, timeout_ns) } {
-            // A lost device may report success for what did not run; the counter tells.
-            Ok(()) => Ok(self.completed(device)? >= value),
-            Err(vk::Result::TIMEOUT) => Ok(false),
-            Err(result) => Err(device.submission_error("vkWaitSemaphores", result)),
-        }
+        unsafe { device.raw.wait_semaphores(&info, timeout_ns) }
     }
 }
 
