@@ -201,9 +201,9 @@ fn is_refused(world: &mut World) -> bool {
     } = world;
     let errors = [
         stream.launch(kernel, 256, (&*x,)).err(),
-        stream.upload(x, &[1; 64]).err(),
-        stream.fill(x, 1).err(),
-        stream.download(x).err(),
+        stream.upload(&*x, &[1; 64]).err(),
+        stream.fill(&*x, 1).err(),
+        stream.download(&*x).err(),
         stream.flush().err(),
         stream.query().err(),
         stream.synchronize().err(),
