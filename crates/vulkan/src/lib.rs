@@ -344,6 +344,15 @@ impl fmt::Debug for VulkanDevice {
 }
 
 #[cfg(test)]
+impl VulkanDevice {
+    /// As a thread does that is in the middle of its calls.
+    fn hold_every_lock(&self, then: impl FnOnce()) {
+        self.memory
+            .hold(|| self.pipelines.hold(|| self.queues.hold(then)));
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

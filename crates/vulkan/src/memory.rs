@@ -492,6 +492,14 @@ impl Heap {
 }
 
 #[cfg(test)]
+impl Memory {
+    pub(crate) fn hold(&self, then: impl FnOnce()) {
+        let _locks = (self.slots.write().unwrap(), self.heap.lock().unwrap());
+        then();
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Options, Select, VulkanDevice};

@@ -434,6 +434,15 @@ impl Queue {
 }
 
 #[cfg(test)]
+impl Queues {
+    pub(crate) fn hold(&self, then: impl FnOnce()) {
+        let locks = self.queues.iter().map(|it| it.recorder.lock().unwrap());
+        let _locks: Vec<_> = locks.collect();
+        self.replays.hold(then);
+    }
+}
+
+#[cfg(test)]
 impl Queue {
     /// Signals the timeline from the host, as a driver does that loses its device.
     pub(crate) fn signal(&self, device: &Logical, value: u64) {

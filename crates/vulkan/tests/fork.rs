@@ -95,6 +95,7 @@ fn end(case: &str) {
         }
         "panic" => panic!("as planned"),
         "forks" => forks(world),
+        "forks alone" => forks_alone(world),
         other => panic!("no case {other}"),
     }
 }
@@ -257,14 +258,42 @@ fn forks(mut world: World) {
     std::process::exit(7);
 }
 
+/// Nobody else holds the device, so that the child closes it.
+fn forks_alone(world: World) {
+    let mut held = Some(world);
+    for round in 0..20 {
+        let world = held.as_mut().unwrap();
+        // Work in flight, or none, and the thread awake or asleep.
+        if round % 2 == 0 {
+            world.stream.synchronize().unwrap();
+            std::thread::sleep(Duration::from_millis(round));
+        }
+        world
+            .stream
+            .launch(&world.kernel, 256, (&world.x,))
+            .unwrap();
+        let start = Instant::now();
+        let dropped = in_a_fork(|| {
+            drop(held.take());
+            5
+        });
+        assert_eq!(dropped, 5, "round {round}");
+        assert!(start.elapsed() < Duration::from_secs(5), "round {round}");
+    }
+    let mut world = held.take().unwrap();
+    world.stream.synchronize().unwrap();
+    drop(world);
+    std::process::exit(7);
+}
+
 #[test]
 fn a_child_of_fork_gets_errors_and_the_parent_works_on() {
-    for _ in 0..3 {
+    for case in ["forks", "forks", "forks alone"] {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "case", "--nocapture", "--test-threads", "1"])
-            .env(CASE, "forks")
+            .env(CASE, case)
             .spawn();
-        assert_eq!(ended("forks", child.unwrap()).code(), Some(7));
+        assert_eq!(ended(case, child.unwrap()).code(), Some(7), "{case}");
     }
 }
 
