@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use crate::batch::Batch;
 use crate::command::Ticket;
@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::lane::Lane;
 use crate::policy::{Cause, Limits, Policy, decide, worth_asking};
 use crate::state::State;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::watch::Handle;
 
 /// A device together with everything that its streams, buffers and events share. Clones are handles to the same context.

@@ -1,12 +1,13 @@
 //! Events: points in a stream's work that other streams and the host can wait for.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crate::command::Ticket;
 use crate::context::Context;
 use crate::device::Device;
 use crate::error::Error;
+use crate::sync::Mutex;
 
 /// A point in a stream's work. Clones are handles to the same event, for any thread. An event never recorded is complete, as in CUDA.
 pub struct Event<D: Device> {

@@ -38,6 +38,7 @@ mod policy;
 mod ring;
 mod state;
 mod stream;
+mod sync;
 mod trace;
 mod transfer;
 mod watch;

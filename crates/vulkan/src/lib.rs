@@ -26,6 +26,7 @@ mod instance;
 mod layout;
 mod memory;
 mod pipeline;
+mod progress;
 #[cfg(feature = "raw-chain")]
 mod raw;
 mod recording;
@@ -36,6 +37,11 @@ mod support;
 mod timing;
 #[cfg(test)]
 mod trace;
+
+/// What [`progress`] is made of: a model checker gives it its own.
+mod sync {
+    pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+}
 
 use std::fmt;
 use std::path::PathBuf;

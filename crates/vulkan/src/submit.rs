@@ -1,7 +1,6 @@
 //! Queues: what is handed over, what is complete, and the command buffers in between.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use crate::error::{OpenError, is_out_of_memory, refused};
 use crate::flight::Flight;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
+use crate::progress::Progress;
 use crate::recording::Recording;
 use crate::replay::Replays;
 use crate::timing::Timer;
@@ -25,10 +25,7 @@ pub(crate) struct Queue {
     pub(crate) raw: vk::Queue,
     timeline: vk::Semaphore,
     pub(crate) family: u32,
-    /// The last value handed over. Stored before the driver knows, so that a completed value is never beyond it.
-    submitted: AtomicU64,
-    /// The highest value that the driver has been seen to report: up to it nobody needs to ask again.
-    seen: AtomicU64,
+    progress: Progress,
     recorder: Mutex<Recorder>,
 }
 
@@ -106,7 +103,7 @@ impl Queues {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let recorder = &mut *recorder;
-        if ticket.value <= queue.submitted.load(Ordering::Relaxed) {
+        if ticket.value <= queue.progress.submitted() {
             return Err(refused(format!(
                 "ticket {} of queue {} is not after the last",
                 ticket.value, ticket.queue
@@ -143,7 +140,7 @@ impl Queues {
                 queue.recycle(
                     (device, &self.timer),
                     recorder,
-                    queue.seen.load(Ordering::Acquire),
+                    queue.progress.seen(),
                 );
                 Ok(())
             }
@@ -188,7 +185,7 @@ impl Queues {
     pub(crate) fn drain(&self, device: &Logical, timeout: Duration) -> bool {
         let end = Instant::now() + timeout;
         self.queues.iter().all(|queue| {
-            let value = queue.submitted.load(Ordering::Acquire);
+            let value = queue.progress.submitted();
             loop {
                 let left = end.saturating_duration_since(Instant::now());
                 match queue.sleep(device, value, left) {
@@ -250,8 +247,7 @@ impl Queue {
             raw,
             timeline,
             family,
-            submitted: AtomicU64::new(0),
-            seen: AtomicU64::new(0),
+            progress: Progress::new(),
             recorder: Mutex::default(),
         })
     }
@@ -313,7 +309,7 @@ impl Queue {
         buffer: vk::CommandBuffer,
         (value, timed): (u64, bool),
     ) -> Result<(), DeviceError> {
-        let before = self.submitted.swap(value, Ordering::AcqRel);
+        let before = self.progress.hand_over(value);
         // SAFETY, for both: the recorder's lock makes this thread the only one to use the queue (host synchronisation of `queue`). The command
         // buffer is recorded, and not pending unless it is a graph's, which may be (SIMULTANEOUS_USE); the value is larger than any handed over before; the semaphores waited for are timelines
         // of this device. VUID-vkQueueSubmit2-commandBuffer-03874, -03875, VUID-VkSubmitInfo2-semaphore-03882, -semaphore-03881.
@@ -353,7 +349,7 @@ impl Queue {
         result.map_err(|result| {
             let error = device.submission_error(call, result);
             if error == DeviceError::OutOfMemory {
-                self.submitted.store(before, Ordering::Release);
+                self.progress.take_back(before);
             }
             error
         })
@@ -361,20 +357,18 @@ impl Queue {
 
     /// The last value whose batch has run. The driver is asked only while something may still run.
     pub(crate) fn completed(&self, device: &Logical) -> Result<u64, DeviceError> {
-        let seen = self.seen.load(Ordering::Acquire);
-        if seen == self.submitted.load(Ordering::Acquire) {
-            return Ok(seen);
+        if let Some(value) = self.progress.known() {
+            return Ok(value);
         }
         // SAFETY: the semaphore is a timeline of this device. VUID-vkGetSemaphoreCounterValue-semaphore-03255.
         let value = unsafe { device.raw.get_semaphore_counter_value(self.timeline) }
             .map_err(|result| device.submission_error("vkGetSemaphoreCounterValue", result))?;
         // Some drivers set a lost device's timelines to the largest value, which must not pass for completion.
-        if value > self.submitted.load(Ordering::Acquire) {
+        if !self.progress.saw(value) {
             return Err(device.lose(format!(
                 "a timeline stands at {value}, which was never submitted"
             )));
         }
-        self.seen.fetch_max(value, Ordering::AcqRel);
         Ok(value)
     }
 
@@ -456,7 +450,7 @@ impl Queue {
 
     /// Makes it seem that `value` was handed over.
     pub(crate) fn pretend(&self, value: u64) {
-        self.submitted.store(value, Ordering::Release);
+        self.progress.hand_over(value);
     }
 }
 
@@ -502,7 +496,7 @@ impl Waits {
         for ticket in tickets {
             let queue = queues.find(ticket.queue)?;
             // Waiting for what nobody has submitted could wait for ever.
-            if ticket.value > queue.submitted.load(Ordering::Acquire) {
+            if ticket.value > queue.progress.submitted() {
                 return Err(refused(format!(
                     "ticket {} of queue {} is waited for and was never submitted",
                     ticket.value, ticket.queue
