@@ -267,6 +267,8 @@ impl fmt::Display for Fault {
     }
 }
 
+const FORKED: &str = "the device was opened before this process was forked, and drivers do not outlive a fork; open it in the child only, or start the child as a program of its own";
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -291,9 +293,7 @@ impl fmt::Display for Error {
                 "a buffer of {requested} bytes; the device allows {allowed}; split it"
             ),
             Self::Lost(fault) => write!(f, "the device is lost: {fault}; open it again"),
-            Self::Forked => f.write_str(
-                "the device was opened before this process was forked, and drivers do not outlive a fork; open it in the child only, or start the child as a program of its own",
-            ),
+            Self::Forked => f.write_str(FORKED),
             Self::Failed(fault) => write!(f, "a submission failed: {fault}"),
             Self::Stalled {
                 queue,

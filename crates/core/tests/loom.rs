@@ -104,7 +104,10 @@ impl Device for Fake {
         let Ok(state) = self.alive() else { return };
         for (ticket, touched) in &state.touched {
             let done = state.completed[ticket.queue as usize] >= ticket.value;
-            assert!(done || !touched.contains(&id), "freed while {ticket:?} may use it");
+            assert!(
+                done || !touched.contains(&id),
+                "freed while {ticket:?} may use it"
+            );
         }
     }
 
@@ -134,11 +137,16 @@ impl Device for Fake {
         assert!(ticket.value > state.submitted[queue], "out of order");
         for wait in &batch.waits {
             // Or else the queue would wait for ever.
-            assert!(wait.value <= state.submitted[wait.queue as usize], "waits for what is held back");
+            assert!(
+                wait.value <= state.submitted[wait.queue as usize],
+                "waits for what is held back"
+            );
         }
         state.submitted[queue] = ticket.value;
         let text = batch.to_string();
-        let touched = (0..8).map(MemoryId).filter(|it| text.contains(&format!("m{}", it.0)));
+        let touched = (0..8)
+            .map(MemoryId)
+            .filter(|it| text.contains(&format!("m{}", it.0)));
         let touched = touched.collect();
         state.touched.push((ticket, touched));
         Ok(())
@@ -150,7 +158,10 @@ impl Device for Fake {
 
     fn wait(&self, ticket: Ticket, _: u64) -> Result<bool, DeviceError> {
         let mut state = self.alive()?;
-        assert!(ticket.value <= state.submitted[ticket.queue as usize], "waits for what is held back");
+        assert!(
+            ticket.value <= state.submitted[ticket.queue as usize],
+            "waits for what is held back"
+        );
         state.run(ticket);
         Ok(true)
     }
@@ -218,7 +229,8 @@ fn an_event_between_queues() {
         let context = Fake::context(2, None);
         let memory = context.allocate(256, MemoryKind::Device).unwrap();
         let mut first = context.stream(Policy::UntilSync).unwrap();
-        let mut second = context.stream(Policy::UntilSync).unwrap();
+        let mut second = context.stream(Policy::EveryDispatch).unwrap();
+        let other = context.allocate(256, MemoryKind::Device).unwrap();
         let event = context.event();
         let theirs = event.clone();
         let thread = thread::spawn(move || {
@@ -226,6 +238,8 @@ fn an_event_between_queues() {
             first.record(&theirs).unwrap();
         });
         second.wait(&event).unwrap();
+        // Submitted at once, with its wait.
+        fill(&mut second, &other).unwrap();
         second.synchronize().unwrap();
         event.synchronize().unwrap();
         thread.join().unwrap();
@@ -335,30 +349,31 @@ mod timeline {
         check(|| {
             let progress = Arc::new(Progress::new());
             let driver = Arc::new(AtomicU64::new(0));
-            let asks = {
-                let (progress, driver) = (Arc::clone(&progress), Arc::clone(&driver));
-                thread::spawn(move || {
-                    let mut last = 0;
-                    for _ in 0..3 {
-                        let value = progress.known().unwrap_or_else(|| {
-                            let value = driver.load(Ordering::Acquire);
-                            assert!(progress.saw(value), "a working device would count as lost");
-                            value
-                        });
-                        assert!(value >= last);
-                        assert!(value <= driver.load(Ordering::Acquire), "complete too early");
-                        last = value;
-                    }
-                })
-            };
             progress.hand_over(1);
             driver.store(1, Ordering::Release);
+            let asks = [(); 2].map(|()| {
+                let (progress, driver) = (Arc::clone(&progress), Arc::clone(&driver));
+                thread::spawn(move || {
+                    let value = progress.known().unwrap_or_else(|| {
+                        let value = driver.load(Ordering::Acquire);
+                        assert!(progress.saw(value), "a working device would count as lost");
+                        value
+                    });
+                    assert!(progress.seen() >= value, "went back");
+                    assert!(
+                        value <= driver.load(Ordering::Acquire),
+                        "complete too early"
+                    );
+                })
+            });
             let before = progress.hand_over(2);
             progress.take_back(before);
-            progress.hand_over(2);
-            driver.store(2, Ordering::Release);
-            asks.join().unwrap();
-            assert_eq!(progress.submitted(), 2);
+            progress.hand_over(3);
+            driver.store(3, Ordering::Release);
+            for it in asks {
+                it.join().unwrap();
+            }
+            assert_eq!(progress.submitted(), 3);
         });
     }
 }

@@ -31,6 +31,7 @@ mod progress;
 mod raw;
 mod recording;
 mod replay;
+mod spin;
 mod spirv;
 mod submit;
 mod support;
@@ -58,7 +59,8 @@ use crate::device::Logical;
 use crate::instance::Instance;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
-use crate::submit::{Queues, Spin};
+use crate::spin::Spin;
+use crate::submit::Queues;
 use crate::support::Support;
 use crate::timing::Timer;
 

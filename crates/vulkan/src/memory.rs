@@ -508,11 +508,8 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn open(blocks_max: usize) -> VulkanDevice {
-        let options = Options {
-            block_bytes_min: 4 * MIB,
-            block_bytes_max: 4 * MIB,
-            ..Options::default()
-        };
+        let mut options = Options::default();
+        (options.block_bytes_min, options.block_bytes_max) = (4 * MIB, 4 * MIB);
         let device = VulkanDevice::open(&Select::Best, &options).unwrap();
         let mut heap = device.memory.heap.lock().unwrap();
         heap.as_mut().unwrap().blocks_max = blocks_max;

@@ -18,6 +18,7 @@ use crate::pipeline::Pipelines;
 use crate::progress::Progress;
 use crate::recording::Recording;
 use crate::replay::Replays;
+use crate::spin::Spin;
 use crate::timing::Timer;
 
 /// A queue and its timeline, on which the value of a ticket is the value of the semaphore.
@@ -137,11 +138,7 @@ impl Queues {
             Ok(()) => {
                 recorder.in_flight.push_back((ticket.value, flight));
                 // The device works by now: what resetting costs delays nothing.
-                queue.recycle(
-                    (device, &self.timer),
-                    recorder,
-                    queue.progress.seen(),
-                );
+                queue.recycle((device, &self.timer), recorder, queue.progress.seen());
                 Ok(())
             }
             // After a loss it is unknown whether the command buffer is pending. It then waits for the end of the device.
@@ -454,37 +451,10 @@ impl Queue {
     }
 }
 
-/// How to wait before sleeping.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Spin {
-    pub(crate) time: Duration,
-    /// After this time the core is offered to other threads in between. None on a software device, which needs it to run.
-    pub(crate) alone: Duration,
-}
-
-impl Spin {
-    /// A wait that spins as long as `options` says. A software device wakes a sleeper quickly, and spinning takes its time away.
-    pub(crate) fn new(spin_ns: u64, software: bool) -> Self {
-        let (most, alone) = if software {
-            (SOFTWARE_SPIN_NS, 0)
-        } else {
-            (u64::MAX, ALONE_NS)
-        };
-        Self {
-            time: Duration::from_nanos(spin_ns.min(most)),
-            alone: Duration::from_nanos(alone),
-        }
-    }
-}
-
 /// Before a wait that found no memory is tried again.
 const NO_MEMORY_PAUSE: Duration = Duration::from_millis(1);
 /// Longest sleep in the driver at a time. A thread that wakes ten times a second costs nothing that can be measured.
 const SLICE: Duration = Duration::from_millis(100);
-
-/// A wait of this length no longer hangs on the last fraction of a microsecond that offering the core costs.
-const ALONE_NS: u64 = 50_000;
-const SOFTWARE_SPIN_NS: u64 = 50_000;
 
 impl Waits {
     fn fill(&mut self, queues: &Queues, tickets: &[Ticket]) -> Result<(), DeviceError> {
