@@ -511,9 +511,8 @@ mod tests {
         let mut options = Options::default();
         (options.block_bytes_min, options.block_bytes_max) = (4 * MIB, 4 * MIB);
         let device = VulkanDevice::open(&Select::Best, &options).unwrap();
-        let mut heap = device.memory.heap.lock().unwrap();
-        heap.as_mut().unwrap().blocks_max = blocks_max;
-        drop(heap);
+        let heap = |it: &mut Option<Heap>| it.as_mut().unwrap().blocks_max = blocks_max;
+        heap(&mut device.memory.heap.lock().unwrap());
         device
     }
 
