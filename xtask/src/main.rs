@@ -1,4 +1,4 @@
-//! Every chore of the project has one door: `cargo xtask demo | test | lint | metal | apple | bench`.
+//! Every chore of the project has one door: `cargo xtask demo | test | lint | metal | apple | sanitize | bench`.
 //!
 //! Progress goes to standard error; what was asked for goes to standard output. Exit status: 0 done, 1 failed, 2 wrong
 //! usage.
@@ -12,6 +12,7 @@ mod metal;
 mod model;
 mod parts;
 mod planted;
+mod sanitize;
 mod shell;
 mod system;
 mod terminal;
@@ -54,6 +55,8 @@ enum Chore {
     Metal(metal::Options),
     /// Compile every crate for macOS and iOS, and link for macOS
     Apple(apple::Options),
+    /// Run what a model checker, Miri and the sanitizers see
+    Sanitize(sanitize::Options),
     /// Build for speed and run `tidegate bench`
     Bench(bench::Options),
 }
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Chore::Lint(options) => lint::run(&options),
         Chore::Metal(options) => metal::run(&options),
         Chore::Apple(options) => apple::run(&options),
+        Chore::Sanitize(options) => sanitize::run(&options),
         Chore::Bench(options) => bench::run(&options),
     };
     match outcome {

@@ -1,8 +1,8 @@
-//! What only a long or a wide run shows: memory that grows, and threads that get in each other's way.
+//! What only a long run shows: memory that grows. Alone in its process, whose memory it looks at.
 #![cfg(feature = "vulkan")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use tidegate::{Counters, Device, Kernel, Limits, Options};
+use tidegate::{Device, Kernel, Limits, Options};
 
 const WGSL: &str = "
 @group(0) @binding(0) var<storage, read_write> x: array<u32>;
@@ -27,19 +27,9 @@ fn resident() -> Option<u64> {
     Some(pages * 4096)
 }
 
-/// What must not grow with the length of a run.
-fn levels(counters: &Counters) -> [u64; 4] {
-    [
-        counters.memory_bytes,
-        counters.cached_bytes,
-        counters.memory_peak,
-        counters.staging_peak,
-    ]
-}
-
 /// A million launches, with uploads through the ring, downloads, buffers that come and go, events and streams in between.
 #[test]
-fn a_million_launches_take_no_more_memory_than_the_first_tenth() {
+fn a_million_launches_take_no_more_memory_than_the_first() {
     const ROUNDS: u32 = 1000;
     const LAUNCHES: u32 = 1000;
     let (device, kernel) = open();
@@ -62,64 +52,24 @@ fn a_million_launches_take_no_more_memory_than_the_first_tenth() {
             [round * LAUNCHES]
         );
         drop((short, other));
-        if round == ROUNDS / 10 {
-            early = resident().map(|it| (it, levels(&device.counters())));
+        if round == ROUNDS * 4 / 10 {
+            early = resident();
         }
     }
     stream.synchronize().unwrap();
     let counters = device.counters();
     assert_eq!(counters.dispatches, u64::from(ROUNDS * LAUNCHES));
-    let (Some((before, levels_before)), Some(after)) = (early, resident()) else {
-        return;
-    };
-    assert_eq!(levels(&counters), levels_before);
-    // One byte kept for each launch would be 0.9 MB.
-    let grown = after.saturating_sub(before);
+    // A few bytes in use, and as many dropped buffers as were in flight at a time.
+    assert!(counters.memory_bytes < 1 << 20, "{}", counters.memory_bytes);
+    assert!(counters.memory_peak < 4 << 20, "{}", counters.memory_peak);
     assert!(
-        grown < 900_000,
-        "{grown} bytes more after {} launches",
-        counters.dispatches
+        counters.staging_peak <= 1 << 16,
+        "{}",
+        counters.staging_peak
     );
-}
-
-/// 64 streams, each moved from thread to thread among 8, all adding to one buffer, and each to one of its own.
-#[test]
-fn sixty_four_streams_on_eight_threads() {
-    const STREAMS: usize = 64;
-    const THREADS: usize = 8;
-    const ROUNDS: u32 = 8;
-    const LAUNCHES: u32 = 25;
-    let (device, kernel) = open();
-    let mut stream = device.stream().unwrap();
-    let shared = stream.zeros::<u32>(1).unwrap();
-    let mut streams: Vec<_> = (0..STREAMS)
-        .map(|_| {
-            let mut stream = device.stream().unwrap();
-            let own = stream.zeros::<u32>(1).unwrap();
-            (stream, own)
-        })
-        .collect();
-    for round in 1..=ROUNDS {
-        std::thread::scope(|scope| {
-            for some in streams.chunks_mut(STREAMS / THREADS) {
-                let (kernel, shared) = (&kernel, &shared);
-                scope.spawn(move || {
-                    for _ in 0..LAUNCHES {
-                        for (stream, own) in some.iter_mut() {
-                            stream.launch(kernel, 1, (&*own,)).unwrap();
-                            stream.launch(kernel, 1, (shared,)).unwrap();
-                        }
-                    }
-                    for (stream, own) in some.iter_mut() {
-                        let got = stream.download(&*own).unwrap().wait().unwrap();
-                        assert_eq!(got, [round * LAUNCHES]);
-                    }
-                });
-            }
-        });
-        // Each goes to another thread.
-        streams.rotate_left(5);
+    if let (Some(before), Some(after)) = (early, resident()) {
+        // One byte kept for each of the 600,000 launches since then would be more.
+        let grown = after.saturating_sub(before);
+        assert!(grown < 500_000, "{grown} bytes");
     }
-    let all = ROUNDS * LAUNCHES * STREAMS as u32;
-    assert_eq!(stream.download(&shared).unwrap().wait().unwrap(), [all]);
 }
