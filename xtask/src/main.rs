@@ -1,4 +1,4 @@
-//! Every chore of the project has one door: `cargo xtask demo | test | lint | metal | apple | fuzz | soak | bench`.
+//! Every chore of the project has one door: `cargo xtask demo | test | lint | metal | apple | fuzz | sanitize | soak | bench`.
 //!
 //! Progress goes to standard error; what was asked for goes to standard output. Exit status: 0 done, 1 failed, 2 wrong
 //! usage.
@@ -13,6 +13,7 @@ mod metal;
 mod model;
 mod parts;
 mod planted;
+mod sanitize;
 mod shell;
 mod soak;
 mod system;
@@ -60,6 +61,8 @@ enum Chore {
     Apple(apple::Options),
     /// Run what takes strangers' bytes under libFuzzer
     Fuzz(fuzz::Options),
+    /// Run what a model checker, Miri and the sanitizers see
+    Sanitize(sanitize::Options),
     /// Build for speed and run `tidegate bench`
     Bench(bench::Options),
     /// Run random histories of calls and compare every result with a byte array's
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Chore::Metal(options) => metal::run(&options),
         Chore::Apple(options) => apple::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
+        Chore::Sanitize(options) => sanitize::run(&options),
         Chore::Bench(options) => bench::run(&options),
         Chore::Soak(options) => soak::run(&options),
     };

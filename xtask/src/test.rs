@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::parts::{self, Count, Part};
-use crate::{apple, bench, fuzz, metal, model, shell, soak, terminal, totals, vulkan};
+use crate::{apple, bench, fuzz, metal, model, sanitize, shell, soak, terminal, totals, vulkan};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -85,6 +85,12 @@ const PARTS: &[Part<Run>] = &[
         about: "seconds of each of the fuzzer's targets, as `cargo xtask fuzz` runs them",
         prepares: false,
         run: fuzz,
+    },
+    Part {
+        name: "sanitize",
+        about: "a model checker, Miri and the sanitizers, as `cargo xtask sanitize` does it",
+        prepares: false,
+        run: sanitize::part,
     },
 ];
 

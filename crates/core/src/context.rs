@@ -3,21 +3,18 @@
 //! Two kinds of lock, always taken in this order: a queue's `Slot`, held while a batch is encoded and submitted, then the `State`, held for
 //! the short time that recording takes. A batch is encoded without the state, so that other streams record meanwhile.
 
-use std::cell::Cell;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use crate::batch::Batch;
 use crate::command::Ticket;
 use crate::counters::Counters;
 use crate::device::{Capabilities, Device, DeviceError};
 use crate::error::Error;
-use crate::lane::Lane;
-use crate::memory::Memory;
-use crate::pipeline::Pipelines;
 use crate::policy::{Cause, Limits, Policy, decide, worth_asking};
-use crate::reorder::Reorder;
 use crate::state::State;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::watch::Handle;
 
 /// A device together with everything that its streams, buffers and events share. Clones are handles to the same context.
@@ -45,6 +42,10 @@ pub(crate) struct Shared<D: Device> {
     pub(crate) limits: Limits,
     pub(crate) slots: Vec<Mutex<Slot>>,
     state: Mutex<State>,
+    /// Where the device tells in which process this is, and what it told at first.
+    process: Option<(&'static AtomicU32, u32)>,
+    /// Stands in for the state in a child of fork, where its lock may be held by a thread that is not there.
+    forked: OnceLock<Mutex<State>>,
     /// Signalled when a host copy in place has ended.
     pub(crate) host_done: Condvar,
 }
@@ -70,26 +71,13 @@ impl<D: Device> Context<D> {
         };
         // More could not be told apart in a set of 64 bits, and no device has as many.
         let queues = device.capabilities().queues.clamp(1, 64);
-        let state = State {
-            lanes: (0..queues)
-                .map(|_| Lane::new(queues, limits.staging_bytes))
-                .collect(),
-            memory: Memory::default(),
-            pipelines: Pipelines::default(),
-            counters: Counters::default(),
-            device_bytes: 0,
-            host_bytes: 0,
-            lost: None,
-            reorder: Reorder::default(),
-            tracer: None,
-            graphs: 0,
-            faults: 0,
-            faults_told: Cell::new(0),
-            fault: None,
-        };
+        let state = State::new(queues, limits.staging_bytes);
+        let process = device.process();
         Self(Arc::new(Handle {
             companion: OnceLock::new(),
             shared: Arc::new(Shared {
+                process: process.map(|it| (it, it.load(Ordering::Relaxed))),
+                forked: OnceLock::new(),
                 device,
                 limits,
                 slots: (0..queues).map(|_| Mutex::default()).collect(),
@@ -133,7 +121,21 @@ impl<D: Device> Context<D> {
 impl<D: Device> Shared<D> {
     /// The state. A panic elsewhere poisons nothing: nothing that runs under the lock is left half done by a panic.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let state = if self.is_forked() {
+            let queues = self.slots.len() as u32;
+            self.forked
+                .get_or_init(|| Mutex::new(State::forked(queues, self.limits.staging_bytes)))
+        } else {
+            &self.state
+        };
+        state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this process is a child of the one that took the device into use. It then has the thread that forked, and no other.
+    #[inline]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.process
+            .is_some_and(|(now, then)| now.load(Ordering::Relaxed) != then)
     }
 
     pub(crate) fn slot(&self, queue: u32) -> MutexGuard<'_, Slot> {
@@ -275,7 +277,10 @@ impl<D: Device> Shared<D> {
         for ticket in tickets.clone() {
             self.submit(ticket.queue, ticket.value, Cause::Wait)?;
         }
-        self.state().counters.syncs += 1;
+        let mut state = self.state();
+        state.check_lost()?;
+        state.counters.syncs += 1;
+        drop(state);
         for ticket in tickets {
             self.wait_submitted(ticket)?;
         }

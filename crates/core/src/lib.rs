@@ -39,6 +39,7 @@ mod reorder;
 mod ring;
 mod state;
 mod stream;
+mod sync;
 mod trace;
 mod transfer;
 mod watch;

@@ -1,6 +1,6 @@
 //! Order across queues: what a command of one queue must wait for on another.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use crate::command::{Region, Ticket};
 use crate::context::{Shared, Slot};
@@ -8,6 +8,7 @@ use crate::device::Device;
 use crate::error::Error;
 use crate::policy::{Cause, Policy, decide};
 use crate::state::State;
+use crate::sync::MutexGuard;
 
 impl<D: Device> Shared<D> {
     /// The state, ready for `queue` to record a command with these accesses: there is room in the batch, nobody copies in place, and whatever other queues did

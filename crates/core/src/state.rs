@@ -27,6 +27,8 @@ pub(crate) struct State {
     pub(crate) host_bytes: u64,
     pub(crate) lost: Option<Arc<Fault>>,
     pub(crate) reorder: Reorder,
+    /// Whether this stands in for the state in a child of fork. It counts as lost.
+    pub(crate) forked: bool,
     /// The trace that is being taken, if one is.
     pub(crate) tracer: Option<Box<Tracer>>,
     /// Graphs made so far, which are never numbered again.
@@ -39,6 +41,41 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Nothing recorded yet.
+    pub(crate) fn new(queues: u32, staging_bytes: u64) -> Self {
+        Self {
+            lanes: (0..queues)
+                .map(|_| Lane::new(queues, staging_bytes))
+                .collect(),
+            memory: Memory::default(),
+            pipelines: Pipelines::default(),
+            counters: Counters::default(),
+            device_bytes: 0,
+            host_bytes: 0,
+            lost: None,
+            reorder: Reorder::default(),
+            forked: false,
+            tracer: None,
+            graphs: 0,
+            faults: 0,
+            faults_told: Cell::new(0),
+            fault: None,
+        }
+    }
+
+    /// What a child of fork has of the state: nothing but that it cannot be used.
+    pub(crate) fn forked(queues: u32, staging_bytes: u64) -> Self {
+        let fault = Fault {
+            kernels: Vec::new(),
+            detail: Error::Forked.to_string(),
+        };
+        Self {
+            lost: Some(Arc::new(fault)),
+            forked: true,
+            ..Self::new(queues, staging_bytes)
+        }
+    }
+
     pub(crate) fn lane(&self, queue: u32) -> &Lane {
         &self.lanes[queue as usize]
     }
@@ -49,6 +86,7 @@ impl State {
 
     pub(crate) fn check_lost(&self) -> Result<(), Error> {
         match &self.lost {
+            Some(_) if self.forked => Err(Error::Forked),
             Some(fault) => Err(Error::Lost(Arc::clone(fault))),
             None => Ok(()),
         }

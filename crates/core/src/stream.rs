@@ -68,7 +68,10 @@ impl<D: Device> Drop for Stream<D> {
     fn drop(&mut self) {
         // An error is kept by the context: whoever waits for this work gets it.
         let _ = self.context.0.submit(self.queue, self.last, Cause::Flush);
-        self.context.0.state().lane_mut(self.queue).streams -= 1;
+        let mut state = self.context.0.state();
+        let lane = state.lane_mut(self.queue);
+        // A child of fork has not counted its parent's.
+        lane.streams = lane.streams.saturating_sub(1);
     }
 }
 

@@ -1,7 +1,6 @@
 //! Uploads, downloads, copies and fills.
 
 use std::fmt;
-use std::sync::MutexGuard;
 
 use crate::allocate::Memory;
 use crate::command::{Command, MemoryId, Region, Stages, Ticket};
@@ -12,6 +11,7 @@ use crate::memory::capacity;
 use crate::policy::Cause;
 use crate::state::State;
 use crate::stream::{Stream, report_fault};
+use crate::sync::MutexGuard;
 
 /// Largest upload whose bytes travel inside the batch: what `vkCmdUpdateBuffer` may take is 65,536, but beyond a page the ring is cheaper.
 const INLINE_BYTES_MAX: u64 = 4096;
