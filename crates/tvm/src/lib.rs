@@ -1,0 +1,27 @@
+//! The runtime that Apache TVM's `webgpu` target does not have outside a browser, and a replacement of the one of its `metal` target.
+//!
+//! TVM looks in its registry for a `DeviceAPI` and for constructors of modules, which are C++ classes. `bridge.cc` has those classes and passes every call on to [`bridge`], the only module with unsafe
+//! code: it turns pointers into values. The rest is safe:
+//!
+//! - [`addresses`]: what TVM holds as a device pointer, and which buffer it means;
+//! - [`cards`]: the devices, by TVM's index, their streams and the policy of those;
+//! - [`tensor`] and [`copy`]: copies between what TVM describes as tensors;
+//! - [`module`], [`kernel`] and [`launch`]: modules as they come from the compiler, kernels as they run;
+//! - [`attribute`], [`counters`], [`timer`]: what TVM asks besides.
+//!
+//! Built without an installed TVM, the crate has all of this but `bridge.cc`, so that its tests run everywhere.
+
+#![deny(unsafe_code)]
+
+mod addresses;
+mod attribute;
+mod bridge;
+mod cards;
+mod copy;
+mod counters;
+mod error;
+mod kernel;
+mod launch;
+mod module;
+mod tensor;
+mod timer;
