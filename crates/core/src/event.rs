@@ -70,7 +70,8 @@ impl<D: Device> Event<D> {
         &self.context
     }
 
-    pub(crate) fn tickets(&self) -> Vec<Ticket> {
+    /// What must be complete for it to be complete: one ticket a queue, none before it was recorded. Neither waits nor submits.
+    pub fn tickets(&self) -> Vec<Ticket> {
         let tickets = self.tickets.lock();
         tickets.unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -61,6 +61,8 @@ void tidegate_timer_drop(void* timer);
 int32_t tidegate_counter(int32_t index, Value* value);
 int32_t tidegate_counters_reset();
 int32_t tidegate_set_policy(Text name);
+int32_t tidegate_trace_start();
+int32_t tidegate_trace_stop(int32_t index, Value* timeline, Text* kernels);
 }
 
 namespace {
@@ -292,6 +294,19 @@ void Register(const std::string& name, int32_t device_type) {
         }
       }));
   Set(name + ".ResetProfileCounters", ffi::Function::FromTyped([]() { Check(tidegate_counters_reset()); }));
+  Set("tidegate.TraceStart", ffi::Function::FromTyped([]() { Check(tidegate_trace_start()); }));
+  // A timeline and a table for each device.
+  Set("tidegate.TraceStop", ffi::Function::FromTyped([]() {
+        ffi::Array<ffi::String> traces;
+        for (int32_t index = 0;; ++index) {
+          Value timeline{};
+          Text kernels{};
+          Check(tidegate_trace_stop(index, &timeline, &kernels));
+          if (timeline.kind != 2) return traces;
+          traces.push_back(ffi::String(timeline.text.data, timeline.text.size));
+          traces.push_back(ffi::String(kernels.data, kernels.size));
+        }
+      }));
   Set("tidegate.SetPolicy",
       ffi::Function::FromTyped([](ffi::String policy) { Check(tidegate_set_policy(View(policy))); }));
 }

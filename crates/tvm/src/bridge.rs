@@ -22,6 +22,7 @@ use crate::launch::{self, Value};
 use crate::module::{Module, Source, Target};
 use crate::tensor::{DataType, Home, Runs, Tensor};
 use crate::timer::Timer;
+use crate::tracing;
 
 /// DLPack's `DLDevice`.
 #[repr(C)]
@@ -91,6 +92,21 @@ impl Text {
             *given = bytes;
             Self::of(given)
         })
+    }
+
+    /// Its first `len` bytes, which it has, and the others.
+    fn split(self, len: usize) -> (Self, Self) {
+        let rest = Self {
+            data: self.data.wrapping_add(len),
+            len: self.len - len,
+        };
+        (
+            Self {
+                data: self.data,
+                len,
+            },
+            rest,
+        )
     }
 
     /// # Safety
@@ -669,6 +685,52 @@ pub(crate) extern "C" fn tidegate_counters_reset() -> i32 {
 pub(crate) unsafe extern "C" fn tidegate_set_policy(name: Text) -> i32 {
     // SAFETY: the caller's promise.
     call(|| runtime().set_policy(unsafe { name.str() }?))
+}
+
+/// Begins to trace what all devices do.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn tidegate_trace_start() -> i32 {
+    call(tracing::start)
+}
+
+/// Ends the trace of one device: gives a timeline, and what each kernel took, both in JSON; nothing for an index beyond the last. The trace is over with the first call.
+///
+/// # Safety
+/// Both are valid for a write.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn tidegate_trace_stop(
+    index: i32,
+    timeline: *mut RawValue,
+    kernels: *mut Text,
+) -> i32 {
+    call(|| {
+        let trace = tracing::stop(index)?;
+        let (text, rows) = match trace {
+            Some(trace) => (Answer::Text(trace.to_json()), tracing::kernels(&trace)),
+            None => (Answer::None, String::new()),
+        };
+        // Both at once, as the thread keeps what it gave last: the table, then the timeline.
+        let (len, found) = (rows.len(), matches!(text, Answer::Text(_)));
+        let mut bytes = rows.into_bytes();
+        if let Answer::Text(text) = text {
+            bytes.extend(text.into_bytes());
+        }
+        let all = Text::keep(bytes);
+        let (rows, text) = all.split(len);
+        // SAFETY: the caller's promise.
+        unsafe {
+            give(kernels, rows);
+            give(
+                timeline,
+                RawValue {
+                    kind: if found { 2 } else { 0 },
+                    number: 0,
+                    text,
+                },
+            );
+        }
+        Ok(())
+    })
 }
 
 /// Ends the use of all devices, as the process ends.

@@ -10,6 +10,7 @@ use tidegate::{Device, DeviceInfo, Options, Policy, Stream};
 use crate::addresses::{Addresses, Allocation};
 use crate::error::{Error, Result, bail};
 use crate::kernel::Kernel;
+use crate::tracing::Tracing;
 
 /// A device that is open.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(crate) struct Card {
     first: Line,
     /// The others, by the handles that TVM has.
     lines: Mutex<HashMap<u64, Line>>,
+    pub(crate) tracing: Tracing,
 }
 
 /// A stream that several threads may use, one at a time.
@@ -201,10 +203,8 @@ impl Runtime {
             }
         }
         for card in self.open_cards() {
-            for line in card.all_lines() {
-                // There is nobody left to tell.
-                let _ = lock(&line).synchronize();
-            }
+            // There is nobody left to tell.
+            let _ = card.synchronize_all();
         }
         *lock(&self.found) = None;
     }
@@ -274,7 +274,11 @@ impl Found {
             device,
             first,
             lines: Mutex::default(),
+            tracing: Tracing::default(),
         });
+        if crate::tracing::is_on() {
+            card.tracing.begin(&card.device);
+        }
         slot.card = Some(Arc::clone(&card));
         Ok(card)
     }
@@ -327,6 +331,14 @@ impl Card {
         let event = self.device.event();
         lock(&*self.line(before)?).record(&event)?;
         Ok(lock(&*self.line(after)?).wait(&event)?)
+    }
+
+    /// Waits until the work of all its streams is complete.
+    pub(crate) fn synchronize_all(&self) -> Result<()> {
+        for line in self.all_lines() {
+            lock(&line).synchronize()?;
+        }
+        Ok(())
     }
 
     fn all_lines(&self) -> Vec<Line> {

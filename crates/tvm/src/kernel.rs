@@ -106,8 +106,13 @@ impl Kernel {
         let Ok(source) = std::str::from_utf8(&self.source.code) else {
             bail!("its source is not text");
         };
-        let module = card.device.module_from_wgsl(source)?;
         let name = self.name();
+        let pushed = 4 * (self.signature.numbers.len() as u64 + 1);
+        let fits = pushed <= u64::from(card.device.capabilities().scalar_bytes_max);
+        let changed = fits.then(|| with_immediates(source)).flatten();
+        let module = card
+            .device
+            .module_from_wgsl(changed.as_deref().unwrap_or(source))?;
         let kernel = module.kernel(name)?;
         let Some(interface) = module.interface(name) else {
             bail!("its source has no interface");
@@ -196,6 +201,20 @@ impl Kernel {
             packed: false,
         })
     }
+}
+
+/// The source with its numbers as immediates.
+///
+/// TVM puts them into a uniform block, which is all that WebGPU has. A kernel without one takes its buffers by address and needs no descriptors, see the crate `tidegate_vulkan`. Source that looks
+/// otherwise stays as it is.
+fn with_immediates(source: &str) -> Option<String> {
+    let block = "var<uniform> podArgs";
+    let at = source.find(block)?;
+    let line = source[..at].rfind('\n').map_or(0, |it| it + 1);
+    let (before, after) = (&source[..line], &source[at + block.len()..]);
+    let attributes = source[line..at].trim();
+    let alone = attributes.starts_with("@group(0)") && !attributes.contains("//");
+    alone.then(|| format!("{before}var<immediate> podArgs{after}"))
 }
 
 fn metal_kind(element: DataType) -> Result<interface::ScalarKind> {

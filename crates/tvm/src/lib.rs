@@ -7,7 +7,7 @@
 //! - [`cards`]: the devices, by TVM's index, their streams and the policy of those;
 //! - [`tensor`] and [`copy`]: copies between what TVM describes as tensors;
 //! - [`module`], [`kernel`] and [`launch`]: modules as they come from the compiler, kernels as they run;
-//! - [`attribute`], [`counters`], [`timer`]: what TVM asks besides.
+//! - [`attribute`], [`counters`], [`timer`], [`tracing`]: what TVM asks besides.
 //!
 //! Built without an installed TVM, the crate has all of this but `bridge.cc`, so that its tests run everywhere.
 
@@ -25,3 +25,4 @@ mod launch;
 mod module;
 mod tensor;
 mod timer;
+mod tracing;

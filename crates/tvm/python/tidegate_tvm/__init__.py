@@ -4,8 +4,8 @@ Importing this is all it takes: TVM's device `webgpu` is then there, and on Appl
 """
 
 import atexit
-import contextlib
 import ctypes
+import json
 import pathlib
 import sys
 
@@ -54,3 +54,34 @@ def reset_counters():
 def set_policy(name):
     """Says when recorded work is let through, on every stream: "adaptive", "every-dispatch" or "until-sync"."""
     tvm.get_global_func("tidegate.SetPolicy")(name)
+
+
+class trace:
+    """Traces what all devices do, between `start` and `stop` or as a context manager.
+
+    A path gets a timeline that https://ui.perfetto.dev and chrome://tracing show; a second device's goes to the same path with `.1` added, and so on.
+    `kernels` then has a dictionary for each kernel: name, count, total_ns and longest_ns, the longest in total first.
+    """
+
+    def __init__(self, path=None):
+        self.path = path
+        self.kernels = []
+
+    def start(self):
+        tvm.get_global_func("tidegate.TraceStart")()
+        return self
+
+    def stop(self):
+        made = [str(text) for text in tvm.get_global_func("tidegate.TraceStop")()]
+        self.kernels = [row for table in made[1::2] for row in json.loads(table)]
+        for index, timeline in enumerate(made[0::2]):
+            if self.path is not None:
+                path = pathlib.Path(f"{self.path}.{index}" if index else self.path)
+                path.write_text(timeline, encoding="utf-8")
+        return self
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
