@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(bridge)");
-    println!("cargo::rerun-if-changed=src/bridge.cc");
+    println!("cargo::rerun-if-changed=src/bridge/bridge.cc");
     println!("cargo::rerun-if-env-changed=TIDEGATE_TVM");
     println!("cargo::rerun-if-env-changed=TIDEGATE_TVM_FFI");
     let folder = |name| env::var_os(name).map(PathBuf::from);
@@ -18,7 +18,7 @@ fn main() {
     cc::Build::new()
         .cpp(true)
         .std("c++17")
-        .file("src/bridge.cc")
+        .file("src/bridge/bridge.cc")
         .include(tvm.join("include"))
         .include(ffi.join("include"))
         // Its headers' own.

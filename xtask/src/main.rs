@@ -1,4 +1,4 @@
-//! Every chore of the project has one door: `cargo xtask demo | test | lint | metal | apple | bench`.
+//! Every chore of the project has one door: `cargo xtask demo | test | lint | metal | apple | tvm | bench`.
 //!
 //! Progress goes to standard error; what was asked for goes to standard output. Exit status: 0 done, 1 failed, 2 wrong
 //! usage.
@@ -18,6 +18,7 @@ mod terminal;
 mod test;
 mod tidy;
 mod totals;
+mod tvm;
 mod vulkan;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ use clap::{Parser, Subcommand};
   cargo xtask lint --part tidy          one check only
   cargo xtask metal                     run the Metal backend, in software
   cargo xtask apple                     compile for Apple's systems, without a Mac
+  cargo xtask tvm                       run TVM's compiled models, on the real TVM
   cargo xtask bench --targets           next to hand-written Vulkan and wgpu")]
 struct Options {
     #[command(subcommand)]
@@ -54,6 +56,8 @@ enum Chore {
     Metal(metal::Options),
     /// Compile every crate for macOS and iOS, and link for macOS
     Apple(apple::Options),
+    /// Install TVM, build the runtime for it, and test both together
+    Tvm(tvm::Options),
     /// Build for speed and run `tidegate bench`
     Bench(bench::Options),
 }
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         Chore::Lint(options) => lint::run(&options),
         Chore::Metal(options) => metal::run(&options),
         Chore::Apple(options) => apple::run(&options),
+        Chore::Tvm(options) => tvm::run(&options),
         Chore::Bench(options) => bench::run(&options),
     };
     match outcome {

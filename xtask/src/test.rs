@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::parts::{self, Count, Part};
-use crate::{apple, bench, metal, model, shell, terminal, totals, vulkan};
+use crate::{apple, bench, metal, model, shell, terminal, totals, tvm, vulkan};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -73,6 +73,12 @@ const PARTS: &[Part<Run>] = &[
         about: "every crate compiles for Apple's systems, as `cargo xtask apple` does it",
         prepares: false,
         run: apple,
+    },
+    Part {
+        name: "tvm",
+        about: "the runtime for Apache TVM with the real TVM, as `cargo xtask tvm` does it",
+        prepares: false,
+        run: tvm::part,
     },
 ];
 

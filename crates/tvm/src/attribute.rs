@@ -29,15 +29,11 @@ pub(crate) fn attribute(index: i32, kind: i32) -> Result<Answer> {
         1 => number(device.workgroup_invocations_max),
         2 => number(device.subgroup_size),
         3 => number(device.workgroup_bytes_max),
-        // The version of the architecture, as CUDA has it.
-        4 => Answer::None,
         5 => Answer::Text(device.name.clone()),
         8 => {
             let [x, y, z] = device.workgroup_size_max;
             Answer::Text(format!("[{x}, {y}, {z}]"))
         }
-        // Neither Vulkan nor Metal tells clock rates, multiprocessors, registers or caches; and the architecture of AMD's alone is a kind.
-        11 => Answer::Text(device.backend.to_owned()),
         12 => Answer::Text(device.driver.clone()),
         14 => number(device.memory_bytes),
         15 => number(
@@ -45,6 +41,7 @@ pub(crate) fn attribute(index: i32, kind: i32) -> Result<Answer> {
                 .memory_bytes
                 .saturating_sub(card.device.counters().memory_bytes),
         ),
+        // Neither Vulkan nor Metal tells clock rates, multiprocessors, registers or caches. Versions of architectures and interfaces are CUDA's, AMD's and OpenCL's.
         _ => Answer::None,
     })
 }

@@ -27,8 +27,11 @@ pub(crate) struct Kernel {
     pub(crate) source: Arc<Source>,
     pub(crate) signature: Signature,
     /// As compiled: for a device, and on Metal for a size of workgroups too.
-    ready: Mutex<HashMap<(i32, [u32; 3]), Arc<Ready>>>,
+    ready: Mutex<Variants>,
 }
+
+/// By device and size of workgroups.
+type Variants = HashMap<(i32, [u32; 3]), Arc<Ready>>;
 
 /// The arguments of a launch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-// What TVM wants as C++ classes. Everything is passed on to Rust; see bridge.rs, which names the same functions.
+// What TVM wants as C++ classes. Everything is passed on to Rust; see the files beside this one, which define the functions named below.
 //
 // A function of Rust returns 0, or -1 and keeps the error's text for `tidegate_error` on this thread.
 #include <tvm/ffi/container/array.h>
