@@ -90,7 +90,7 @@ impl Kernel {
         };
         let made = Arc::new(made.map_err(|Error(why)| {
             let name = self.name();
-            if why.contains(name) {
+            if why.starts_with("kernel `") || why.starts_with("no kernel `") {
                 Error(why)
             } else {
                 Error(format!("kernel `{name}`: {why}"))

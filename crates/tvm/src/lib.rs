@@ -6,7 +6,7 @@
 //! - [`addresses`]: what TVM holds as a device pointer, and which buffer it means;
 //! - [`cards`]: the devices, by TVM's index, their streams and the policy of those;
 //! - [`tensor`] and [`copy`]: copies between what TVM describes as tensors;
-//! - [`module`], [`kernel`] and [`launch`]: modules as they come from the compiler, kernels as they run;
+//! - [`module`], [`kernel`] and [`launch`]: modules as they come from the compiler and, by [`layout`], from bytes; kernels as they run;
 //! - [`attribute`], [`counters`], [`timer`], [`tracing`]: what TVM asks besides.
 //!
 //! Built without an installed TVM, the crate has all of this but `bridge.cc`, so that its tests run everywhere.
@@ -22,6 +22,7 @@ mod counters;
 mod error;
 mod kernel;
 mod launch;
+mod layout;
 mod module;
 mod tensor;
 mod timer;

@@ -3,15 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use serde_json::{Value, json};
-
 use crate::cards::{lock, runtime};
 use crate::error::{Error, Result, bail};
 use crate::kernel::{Description, Kernel};
-use crate::tensor::DataType;
-
-/// What bytes of ours begin with: a name and the version of what follows.
-const MAGIC: &[u8; 16] = b"tidegate-tvm\0\0\0\x01";
+use crate::layout::{Reader, Writer};
 
 /// TVM's device types that are served here, by DLPack's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,13 +78,14 @@ impl Module {
         })
     }
 
-    pub(crate) fn add(
+    /// Adds a kernel, under the name by which compiled code asks for it.
+    pub(crate) fn insert(
         &mut self,
+        name: String,
         description: Description,
         code: Vec<u8>,
         shown: String,
     ) -> Result<()> {
-        let name = description.name.clone();
         let binary = self.format == "metallib";
         if !binary && std::str::from_utf8(&code).is_err() {
             bail!("kernel `{name}`: its source is not text");
@@ -142,21 +138,24 @@ impl Module {
 
     /// Everything, as [`Self::load`] takes it.
     pub(crate) fn save(&self) -> Vec<u8> {
-        let kernels: Vec<_> = self.sources.values().map(|it| it.header()).collect();
-        let header =
-            json!({ "target": self.target.name(), "format": self.format, "kernels": kernels });
-        let header = header.to_string();
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend((header.len() as u64).to_le_bytes());
-        bytes.extend(header.as_bytes());
-        for source in self.sources.values() {
-            bytes.extend(&source.code);
-            bytes.extend(source.shown.as_bytes());
+        let mut to = Writer::default();
+        if self.target == Target::Metal {
+            to.bytes(self.format.as_bytes());
         }
-        bytes
+        to.len(self.sources.len());
+        for (name, source) in &self.sources {
+            to.bytes(name.as_bytes());
+            to.description(&source.description);
+        }
+        to.len(self.sources.len());
+        for (name, source) in &self.sources {
+            to.bytes(name.as_bytes());
+            to.bytes(&source.code);
+        }
+        to.0
     }
 
-    /// A module from what [`Self::save`] gave, here or in another process.
+    /// A module from bytes, from here or from elsewhere.
     pub(crate) fn load(target: Target, bytes: &[u8]) -> Result<Self> {
         Self::parse(target, bytes).map_err(|Error(why)| {
             Error(format!(
@@ -167,98 +166,30 @@ impl Module {
     }
 
     fn parse(target: Target, bytes: &[u8]) -> Result<Self> {
-        let mut rest = bytes;
-        if take(&mut rest, MAGIC.len())? != MAGIC {
-            bail!(
-                "they do not begin as this version of tidegate_tvm writes them; compile the model again"
-            );
-        }
-        let mut len = [0; 8];
-        len.copy_from_slice(take(&mut rest, 8)?);
-        let len = usize::try_from(u64::from_le_bytes(len)).unwrap_or(usize::MAX);
-        let header: Value = serde_json::from_slice(take(&mut rest, len)?)
-            .map_err(|error| Error(format!("their header is damaged ({error})")))?;
-        let text = |value: &Value, key: &str| match value.get(key).and_then(Value::as_str) {
-            Some(text) => Ok(text.to_owned()),
-            None => Err(Error(format!("their header has no `{key}`"))),
+        let mut from = Reader(bytes);
+        let format = match target {
+            Target::WebGpu => "wgsl".to_owned(),
+            Target::Metal => from.text()?,
         };
-        let made_for = text(&header, "target")?;
-        if made_for != target.name() {
-            bail!("they were made for {made_for}");
+        let mut module = Self::new(target, &format)?;
+        let mut descriptions = BTreeMap::new();
+        for _ in 0..from.len(8)? {
+            descriptions.insert(from.text()?, from.description()?);
         }
-        let mut module = Self::new(target, &text(&header, "format")?)?;
-        let kernels = header.get("kernels").and_then(Value::as_array);
-        for kernel in kernels.into_iter().flatten() {
-            let description = Description::from_json(kernel)?;
-            let mut part = |key: &str| {
-                let len = kernel.get(key).and_then(Value::as_u64).unwrap_or(u64::MAX);
-                take(&mut rest, usize::try_from(len).unwrap_or(usize::MAX))
+        for _ in 0..from.len(8)? {
+            let name = from.text()?;
+            let code = from.bytes()?.to_vec();
+            let Some(description) = descriptions.remove(&name) else {
+                bail!("kernel `{name}` comes without a description of its arguments");
             };
-            let code = part("code")?.to_vec();
-            let shown = String::from_utf8_lossy(part("shown")?).into_owned();
-            module.add(description, code, shown)?;
+            module.insert(name, description, code, String::new())?;
         }
-        if !rest.is_empty() {
-            bail!("{} bytes are left over", rest.len());
+        if let Some(name) = descriptions.keys().next() {
+            bail!("kernel `{name}` has no code");
+        }
+        if !from.0.is_empty() {
+            bail!("{} bytes are left over", from.0.len());
         }
         Ok(module)
-    }
-}
-
-impl Source {
-    fn header(&self) -> Value {
-        let types: Vec<_> = self
-            .description
-            .types
-            .iter()
-            .map(|it| json!([it.code, it.bits, it.lanes]))
-            .collect();
-        json!({
-            "name": self.description.name,
-            "types": types,
-            "tags": self.description.tags,
-            "code": self.code.len(),
-            "shown": self.shown.len(),
-        })
-    }
-}
-
-impl Description {
-    fn from_json(value: &Value) -> Result<Self> {
-        let list = |key: &str| value.get(key).and_then(Value::as_array);
-        let text = |it: &Value| it.as_str().map(str::to_owned);
-        let made = (|| {
-            Some(Self {
-                name: text(value.get("name")?)?,
-                types: list("types")?
-                    .iter()
-                    .map(data_type)
-                    .collect::<Option<_>>()?,
-                tags: list("tags")?.iter().map(text).collect::<Option<_>>()?,
-            })
-        })();
-        match made {
-            Some(made) => Ok(made),
-            None => bail!("the description of a kernel is damaged"),
-        }
-    }
-}
-
-fn data_type(value: &Value) -> Option<DataType> {
-    let at = |index: usize| value.get(index).and_then(Value::as_u64);
-    Some(DataType {
-        code: at(0)?.try_into().ok()?,
-        bits: at(1)?.try_into().ok()?,
-        lanes: at(2)?.try_into().ok()?,
-    })
-}
-
-fn take<'a>(rest: &mut &'a [u8], len: usize) -> Result<&'a [u8]> {
-    match rest.split_at_checked(len) {
-        Some((taken, left)) => {
-            *rest = left;
-            Ok(taken)
-        }
-        None => bail!("they end too early"),
     }
 }

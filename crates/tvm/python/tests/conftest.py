@@ -56,7 +56,7 @@ def plus_one():
 
 
 def on(dev, array):
-    return tvm.runtime.tensor(np.ascontiguousarray(array), dev)
+    return tvm.runtime.tensor(np.asarray(array, order="C"), dev)
 
 
 def python(code, **environment):

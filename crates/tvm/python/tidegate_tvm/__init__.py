@@ -38,7 +38,17 @@ def _load():
     return library
 
 
+def _detect(device):
+    """What `tvm.target.Target.from_device("webgpu")` gives."""
+    limits = {"max_num_threads": device.max_threads_per_block, "max_shared_memory_per_block": device.max_shared_memory_per_block}
+    return tvm.target.Target({"kind": "webgpu", **limits})
+
+
 _library = _load()
+if not tvm.base._RUNTIME_ONLY:
+    from tvm.target import detect_target
+
+    detect_target.register_device_target_detector("webgpu", _detect)
 
 
 def counters():

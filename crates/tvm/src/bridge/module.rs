@@ -64,7 +64,7 @@ pub(crate) unsafe extern "C" fn tidegate_module_add(
         };
         // SAFETY: the caller's promise.
         let shown = String::from_utf8_lossy(unsafe { shown.bytes() }).into_owned();
-        module.add(description, code.to_vec(), shown)
+        module.insert(name.to_owned(), description, code.to_vec(), shown)
     })
 }
 
