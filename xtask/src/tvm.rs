@@ -173,8 +173,9 @@ fn tests(run: &mut Run) -> Result<Count> {
             "-p",
             "no:cacheprovider",
         ])
-        .arg("tests")
-        .current_dir(folder());
+        .arg(folder().join("tests"))
+        // Not in the package's folder: Python would import what was not built.
+        .current_dir(shell::root());
     if let Some(filter) = &run.filter {
         command.args(["-k", filter]);
     }

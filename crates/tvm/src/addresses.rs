@@ -139,3 +139,49 @@ impl Table {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tidegate::Policy;
+
+    use super::*;
+    use crate::cards::tests::card;
+
+    #[test]
+    fn an_address_means_a_place_until_it_is_freed() {
+        let card = card(Policy::Adaptive);
+        let addresses = Addresses::default();
+        let one = addresses.add(card.allocate(100).unwrap()).unwrap();
+        let other = addresses.add(card.allocate(0).unwrap()).unwrap();
+        assert_ne!(one >> PAGE_BITS, other >> PAGE_BITS);
+        let place = addresses.find(one + 100).unwrap();
+        assert_eq!((place.offset, place.allocation.bytes), (100, 100));
+        assert!(addresses.find(3).is_err());
+        assert!(addresses.find(u64::MAX).is_err());
+        let told = |outcome: Result<Arc<Allocation>>| outcome.unwrap_err().0;
+        assert!(told(addresses.remove(one + 4)).contains("only its start"));
+        addresses.remove(one).unwrap();
+        assert!(told(addresses.remove(one)).contains("that was freed"));
+        assert!(told(addresses.remove(7)).contains("is not memory"));
+        assert!(addresses.find(other).is_ok());
+        addresses.clear();
+        assert!(addresses.find(other).is_err());
+    }
+
+    #[test]
+    fn pages_are_given_again_only_after_all_others() {
+        let card = card(Policy::Adaptive);
+        let allocation = Arc::new(card.allocate(1).unwrap());
+        let mut table = Table {
+            next: PAGES - 2,
+            ..Table::default()
+        };
+        assert_eq!(table.room(2), Some(PAGES - 2));
+        assert_eq!(table.room(3), Some(1));
+        table.pages.insert(2, (2, Arc::clone(&allocation)));
+        table.next = PAGES;
+        assert_eq!(table.room(1), Some(1));
+        assert_eq!(table.room(2), Some(3));
+        assert_eq!(table.room(PAGES), None);
+    }
+}

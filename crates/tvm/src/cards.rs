@@ -61,20 +61,24 @@ static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 
 /// This process's runtime. Nothing of it depends on a device yet.
 pub(crate) fn runtime() -> &'static Runtime {
-    RUNTIME.get_or_init(|| Runtime {
-        found: Mutex::new(None),
-        addresses: Addresses::default(),
-        policy: Mutex::new(None),
-        left: Mutex::new(None),
-        has_left: AtomicBool::new(false),
-        closed: AtomicBool::new(false),
-        forked: AtomicBool::new(false),
-        next_line: AtomicU64::new(1),
-        kernels: Mutex::default(),
-    })
+    RUNTIME.get_or_init(Runtime::new)
 }
 
 impl Runtime {
+    fn new() -> Self {
+        Self {
+            found: Mutex::new(None),
+            addresses: Addresses::default(),
+            policy: Mutex::new(None),
+            left: Mutex::new(None),
+            has_left: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            forked: AtomicBool::new(false),
+            next_line: AtomicU64::new(1),
+            kernels: Mutex::default(),
+        }
+    }
+
     /// Whether a call may go on. Before any lock: after a fork, a thread that is not here any more may hold one.
     pub(crate) fn enter(&self) -> Result<()> {
         if self.forked.load(Ordering::Relaxed) {
@@ -168,17 +172,7 @@ impl Runtime {
         if alignment > 1 && !alignment.is_power_of_two() {
             bail!("an alignment of {alignment} bytes was asked for, which is not a power of two");
         }
-        // Any vector of a kernel fits at the end.
-        let padded = bytes
-            .checked_next_multiple_of(64)
-            .map_or(usize::MAX, |it| it.max(64));
-        let buffer = card.device.buffer::<u8>(padded)?;
-        let bytes = bytes as u64;
-        self.addresses.add(Allocation {
-            card,
-            buffer,
-            bytes,
-        })
+        self.addresses.add(card.allocate(bytes)?)
     }
 
     /// Remembers a kernel for as long as it lives.
@@ -268,14 +262,7 @@ impl Found {
             return Ok(Arc::clone(card));
         }
         let device = Device::open(&Options::default().with_device(slot.position.to_string()))?;
-        let first = Arc::new(Mutex::new(device.stream_with(policy)?));
-        let card = Arc::new(Card {
-            index,
-            device,
-            first,
-            lines: Mutex::default(),
-            tracing: Tracing::default(),
-        });
+        let card = Card::new(index, device, policy)?;
         if crate::tracing::is_on() {
             card.tracing.begin(&card.device);
         }
@@ -285,6 +272,29 @@ impl Found {
 }
 
 impl Card {
+    pub(crate) fn new(index: i32, device: Device, policy: Policy) -> Result<Arc<Self>> {
+        let first = Arc::new(Mutex::new(device.stream_with(policy)?));
+        Ok(Arc::new(Self {
+            index,
+            device,
+            first,
+            lines: Mutex::default(),
+            tracing: Tracing::default(),
+        }))
+    }
+
+    /// Memory on it. Kernels may bind it as any type: any vector of theirs fits at the end.
+    pub(crate) fn allocate(self: &Arc<Self>, bytes: usize) -> Result<Allocation> {
+        let padded = bytes
+            .checked_next_multiple_of(64)
+            .map_or(usize::MAX, |it| it.max(64));
+        Ok(Allocation {
+            card: Arc::clone(self),
+            buffer: self.device.buffer::<u8>(padded)?,
+            bytes: bytes as u64,
+        })
+    }
+
     /// The stream that TVM means by a handle; null is the first.
     pub(crate) fn line(&self, handle: u64) -> Result<Line> {
         if handle == 0 {
@@ -372,5 +382,62 @@ fn at_fork() {
 pub(crate) fn forked() {
     if let Some(runtime) = RUNTIME.get() {
         runtime.forked.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use tidegate::sim::Sim;
+    use tidegate::{Limits, Status};
+
+    use super::*;
+
+    /// A simulated device, with two queues.
+    pub(crate) fn card(policy: Policy) -> Arc<Card> {
+        let device = Device::simulated(Sim::new(7), Limits::default());
+        assert!(device.capabilities().queues > 1);
+        Card::new(0, device, policy).unwrap()
+    }
+
+    #[test]
+    fn a_stream_that_another_waits_for_is_submitted() {
+        let card = card(Policy::UntilSync);
+        let (one, other) = (card.create_line().unwrap(), card.create_line().unwrap());
+        let memory = card.allocate(64).unwrap();
+        let fill = |handle| {
+            let line = card.line(handle).unwrap();
+            lock(&line).fill(&memory.buffer, 1_u8).unwrap();
+        };
+        let status = |handle| lock(&card.line(handle).unwrap()).query().unwrap();
+        fill(one);
+        assert_eq!(status(one), Status::Pending);
+        card.order(one, other).unwrap();
+        assert_ne!(status(one), Status::Pending);
+        card.free_line(one).unwrap();
+        assert!(card.order(one, other).is_err());
+        assert!(card.free_line(one).is_err());
+        assert!(card.free_line(0).is_err());
+        card.synchronize(other).unwrap();
+    }
+
+    #[test]
+    fn an_error_that_could_not_be_returned_is_the_next_calls() {
+        let runtime = Runtime::new();
+        assert_eq!(runtime.enter(), Ok(()));
+        runtime.leave(Error("first".to_owned()));
+        runtime.leave(Error("second".to_owned()));
+        assert_eq!(runtime.enter(), Err(Error("first".to_owned())));
+        assert_eq!(runtime.enter(), Ok(()));
+        runtime.forked.store(true, Ordering::Relaxed);
+        assert!(runtime.enter().is_err());
+        assert!(!runtime.may_free());
+    }
+
+    #[test]
+    fn policies_have_names() {
+        assert_eq!(parse_policy("until-sync"), Ok(Policy::UntilSync));
+        assert_eq!(parse_policy("every-dispatch"), Ok(Policy::EveryDispatch));
+        assert_eq!(parse_policy("adaptive"), Ok(Policy::Adaptive));
+        assert!(parse_policy("Adaptive ").is_err());
     }
 }

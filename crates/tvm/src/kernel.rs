@@ -268,3 +268,17 @@ impl Signature {
         Ok(made)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_become_immediates_where_the_source_looks_as_tvms() {
+        let source = "struct PODArgs { n: i32 }\n@group(0) @binding(4) var<uniform> podArgs : PODArgs;\nfn f() {}";
+        let changed = "struct PODArgs { n: i32 }\nvar<immediate> podArgs : PODArgs;\nfn f() {}";
+        assert_eq!(with_immediates(source).as_deref(), Some(changed));
+        assert_eq!(with_immediates("// var<uniform> podArgs"), None);
+        assert_eq!(with_immediates("var<uniform> other : PODArgs;"), None);
+    }
+}

@@ -64,7 +64,7 @@ pub(crate) fn launch(kernel: &Kernel, len: usize, at: impl Fn(usize) -> Value) -
     let ready = kernel.ready(&card, threads)?;
     let (grid, last) = match kernel.source.target {
         Target::WebGpu => {
-            spread([x, y, z], &ready, card.device.capabilities().grid_max).map_err(named)?
+            spread([x, y, z], ready.packed, card.device.capabilities().grid_max).map_err(named)?
         }
         Target::Metal => ([x, y, z], 0),
     };
@@ -116,11 +116,11 @@ fn place(value: Value) -> Result<Place> {
 /// A grid whose extent along x may be larger than the device's, spread over z, and what the kernel is told of it.
 ///
 /// TVM's kernels read x as `z * gridDim.x + x`, and leave if that is greater than the number they are given: so it is the last one, not the count.
-fn spread([x, y, z]: [u32; 3], ready: &Ready, max: [u32; 3]) -> Result<([u32; 3], u32)> {
+fn spread([x, y, z]: [u32; 3], packed: bool, max: [u32; 3]) -> Result<([u32; 3], u32)> {
     if z != 1 {
         bail!("it is launched with {z} blocks along z, which TVM keeps for itself in this target");
     }
-    if x <= max[0] || !ready.packed {
+    if x <= max[0] || !packed {
         return Ok(([x, y, 1], x));
     }
     let z = x.div_ceil(max[0]);
@@ -195,5 +195,42 @@ impl Place {
         let start = usize::try_from(self.offset).unwrap_or(usize::MAX);
         // It was checked to lie inside.
         buffer.slice(start..).unwrap_or_else(|_| buffer.as_slice())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grid_is_spread_only_where_it_must_be() {
+        let max = [100, 100, 100];
+        assert_eq!(spread([100, 2, 1], true, max), Ok(([100, 2, 1], 100)));
+        assert_eq!(spread([101, 2, 1], true, max), Ok(([51, 2, 2], 100)));
+        assert_eq!(spread([101, 2, 1], false, max), Ok(([101, 2, 1], 101)));
+        assert!(spread([1, 1, 2], true, max).is_err());
+        for x in 101..2000 {
+            let ([wide, _, deep], last) = spread([x, 1, 1], true, max).unwrap();
+            assert!(wide <= 100 && wide * deep >= x && last == x - 1);
+        }
+    }
+
+    #[test]
+    fn numbers_are_converted_as_the_kernel_has_them_or_refused() {
+        assert_eq!(number(Value::Int(-1), ScalarKind::I32), Ok(Number::I32(-1)));
+        assert_eq!(number(Value::Int(7), ScalarKind::F32), Ok(Number::F32(7.0)));
+        let half = half::f16::from_f64(0.5);
+        assert_eq!(
+            number(Value::Float(0.5), ScalarKind::F16),
+            Ok(Number::F16(half))
+        );
+        assert_eq!(
+            number(Value::Int(-1), ScalarKind::U64),
+            Ok(Number::U64(u64::MAX))
+        );
+        assert!(number(Value::Int(1 << 31), ScalarKind::I32).is_err());
+        assert!(number(Value::Int(-1), ScalarKind::U32).is_err());
+        assert!(number(Value::Float(1.0), ScalarKind::I32).is_err());
+        assert!(number(Value::Pointer(1), ScalarKind::U64).is_err());
     }
 }

@@ -193,3 +193,77 @@ impl Module {
         Ok(module)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::DataType;
+
+    fn module(target: Target, format: &str) -> Module {
+        let mut module = Module::new(target, format).unwrap();
+        for name in ["one", "other"] {
+            let description = Description {
+                name: name.to_owned(),
+                types: vec![
+                    DataType {
+                        code: DataType::HANDLE,
+                        bits: 64,
+                        lanes: 1,
+                    },
+                    DataType {
+                        code: DataType::INT,
+                        bits: 32,
+                        lanes: 1,
+                    },
+                ],
+                tags: vec!["blockIdx.x".to_owned(), "paramWriteAccess:[1]".to_owned()],
+            };
+            let code = format!("fn {name}() {{}}").into_bytes();
+            module
+                .insert(name.to_owned(), description, code, String::new())
+                .unwrap();
+        }
+        module
+    }
+
+    #[test]
+    fn bytes_make_the_same_module_again() {
+        for (target, format) in [
+            (Target::WebGpu, "wgsl"),
+            (Target::Metal, "metal"),
+            (Target::Metal, "metallib"),
+        ] {
+            let bytes = module(target, format).save();
+            let again = Module::load(target, &bytes).unwrap();
+            assert_eq!(again.format, format);
+            assert_eq!(again.save(), bytes);
+            let kernel = again.kernel("other").unwrap().unwrap();
+            assert_eq!(kernel.signature.buffers, [0]);
+            assert_eq!(kernel.signature.numbers.len(), 1);
+            assert_eq!(kernel.signature.extents, [0]);
+            assert_eq!(kernel.signature.writes, [true]);
+            assert!(again.kernel("third").unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_cut_or_for_another_target_are_refused() {
+        for (target, format, other) in [
+            (Target::WebGpu, "wgsl", Target::Metal),
+            (Target::Metal, "metal", Target::WebGpu),
+        ] {
+            let bytes = module(target, format).save();
+            for end in 0..bytes.len() {
+                assert!(Module::load(target, &bytes[..end]).is_err(), "{end}");
+            }
+            assert!(Module::load(other, &bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn forms_of_other_targets_are_refused() {
+        assert!(Module::new(Target::WebGpu, "metal").is_err());
+        assert!(Module::new(Target::Metal, "wgsl").is_err());
+        assert!(Target::new(2).is_err());
+    }
+}

@@ -171,3 +171,67 @@ impl Iterator for Starts<'_> {
         Some(now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const F32: DataType = DataType {
+        code: DataType::FLOAT,
+        bits: 32,
+        lanes: 1,
+    };
+
+    fn starts(shape: &[i64], strides: &[i64]) -> (u64, Vec<i64>) {
+        let (runs, _) = Runs::new(shape, Some(strides), F32).unwrap();
+        (runs.bytes, runs.starts().collect())
+    }
+
+    #[test]
+    fn what_is_packed_is_one_piece() {
+        assert_eq!(starts(&[3, 4], &[4, 1]), (48, vec![0]));
+        assert_eq!(starts(&[3, 1, 4], &[4, 77, 1]), (48, vec![0]));
+        assert_eq!(starts(&[], &[]), (4, vec![0]));
+    }
+
+    #[test]
+    fn what_is_not_packed_is_pieces_in_order() {
+        assert_eq!(starts(&[2, 3], &[8, 1]), (12, vec![0, 32]));
+        assert_eq!(starts(&[2, 2], &[1, 2]), (4, vec![0, 8, 4, 12]));
+        assert_eq!(starts(&[2], &[-1]), (4, vec![0, -4]));
+        assert_eq!(starts(&[2, 2, 2], &[100, 2, 1]), (16, vec![0, 400]));
+    }
+
+    #[test]
+    fn a_span_is_from_the_lowest_byte_to_the_highest() {
+        let span = |shape: &[i64], strides: &[i64]| {
+            let made = Runs::new(shape, Some(strides), F32).unwrap();
+            made.0.span()
+        };
+        assert_eq!(span(&[3], &[-2]), Some((-16, 4)));
+        assert_eq!(span(&[2, 3], &[8, 2]), Some((0, 52)));
+        assert_eq!(span(&[2, 2], &[i64::MAX / 4, 1]), None);
+    }
+
+    #[test]
+    fn elements_of_parts_of_bytes_are_packed() {
+        let int4 = DataType {
+            code: DataType::INT,
+            bits: 4,
+            lanes: 1,
+        };
+        let (runs, bytes) = Runs::new(&[3, 3], None, int4).unwrap();
+        assert_eq!((runs.bytes, bytes), (5, 5));
+        assert!(Runs::new(&[2, 2], Some(&[4, 1]), int4).is_err());
+    }
+
+    #[test]
+    fn shapes_without_end_are_refused() {
+        assert!(Runs::new(&[-1], None, F32).is_err());
+        assert!(Runs::new(&[i64::MAX, 4], None, F32).is_err());
+        assert!(Runs::new(&[2, 2], Some(&[i64::MAX, 1]), F32).is_err());
+        // Nothing at all, however far apart.
+        let (runs, bytes) = Runs::new(&[0, 2], Some(&[i64::MAX, 1]), F32).unwrap();
+        assert_eq!((runs.total(), bytes), (0, 0));
+    }
+}
