@@ -1,18 +1,26 @@
-//! Compiles the C++ side against the headers of an installed TVM, if the environment says where it is.
+//! Compiles the C++ side against the headers of an installed TVM, with the feature `bridge`.
 //!
-//! `TIDEGATE_TVM` and `TIDEGATE_TVM_FFI` are the folders of the Python packages `tvm` and `tvm_ffi`. Without them the crate is its Rust side alone, which is checked and tested everywhere;
-//! the Python package's `setup.py` sets them.
-
-use std::env;
-use std::path::PathBuf;
+//! `TIDEGATE_TVM` and `TIDEGATE_TVM_FFI` are the folders of the Python packages `tvm` and `tvm_ffi`. Without the feature the crate is its Rust side alone, which is checked and tested everywhere.
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(bridge)");
     println!("cargo::rerun-if-changed=src/bridge/bridge.cc");
-    println!("cargo::rerun-if-env-changed=TIDEGATE_TVM");
-    println!("cargo::rerun-if-env-changed=TIDEGATE_TVM_FFI");
-    let folder = |name| env::var_os(name).map(PathBuf::from);
+    #[cfg(feature = "bridge")]
+    bridge();
+}
+
+#[cfg(feature = "bridge")]
+fn bridge() {
+    use std::env;
+    use std::path::PathBuf;
+
+    let folder = |name: &str| {
+        println!("cargo::rerun-if-env-changed={name}");
+        env::var_os(name).map(PathBuf::from)
+    };
     let (Some(tvm), Some(ffi)) = (folder("TIDEGATE_TVM"), folder("TIDEGATE_TVM_FFI")) else {
+        println!(
+            "cargo::error=TIDEGATE_TVM and TIDEGATE_TVM_FFI are not set; build the Python package: pip install ./crates/tvm/python"
+        );
         return;
     };
     cc::Build::new()
@@ -24,7 +32,6 @@ fn main() {
         // Its headers' own.
         .warnings(false)
         .compile("tidegate_tvm_bridge");
-    println!("cargo::rustc-cfg=bridge");
     for (folder, library) in [(&tvm, "tvm_runtime"), (&ffi, "tvm_ffi")] {
         let at = folder.join("lib");
         println!("cargo::rustc-link-search=native={}", at.display());

@@ -9,7 +9,7 @@
 //! - [`module`], [`kernel`] and [`launch`]: modules as they come from the compiler and, by [`layout`], from bytes; kernels as they run;
 //! - [`attribute`], [`counters`], [`timer`], [`tracing`]: what TVM asks besides.
 //!
-//! Built without an installed TVM, the crate has all of this but `bridge.cc`, so that its tests run everywhere.
+//! Built without the feature `bridge`, the crate has all of this but `bridge.cc`, and needs no TVM: so its tests run everywhere.
 
 #![deny(unsafe_code)]
 

@@ -275,7 +275,7 @@ impl RawAny {
 
 /// The stream that TVM's user has set for a device, on this thread.
 pub(crate) fn current_stream(target: Target, index: i32) -> u64 {
-    #[cfg(bridge)]
+    #[cfg(feature = "bridge")]
     {
         unsafe extern "C" {
             fn TVMFFIEnvGetStream(device_type: i32, device_id: i32) -> *mut c_void;
@@ -287,7 +287,7 @@ pub(crate) fn current_stream(target: Target, index: i32) -> u64 {
         // SAFETY: it takes any numbers, from any thread.
         unsafe { TVMFFIEnvGetStream(device_type, index) }.addr() as u64
     }
-    #[cfg(not(bridge))]
+    #[cfg(not(feature = "bridge"))]
     {
         let _ = (target, index);
         0
@@ -308,7 +308,7 @@ pub(crate) fn at_fork() {
 }
 
 /// Registers everything with TVM. Returns a null pointer, or a text that says what was wrong.
-#[cfg(bridge)]
+#[cfg(feature = "bridge")]
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn tidegate_register() -> *const std::ffi::c_char {
     unsafe extern "C" {
