@@ -30,7 +30,7 @@ def library():
     # Tests take `dev`, which builds faster.
     profile = os.environ.get("TIDEGATE_TVM_PROFILE", "release")
     environment = dict(os.environ, TIDEGATE_TVM=package("tvm"), TIDEGATE_TVM_FFI=package("tvm_ffi"), CARGO_TARGET_DIR=target)
-    command = ["cargo", "build", "--locked", "--profile", profile, "--package", "tidegate-tvm", "--features", "bridge"]
+    command = ["cargo", "rustc", "--locked", "--profile", profile, "--package", "tidegate-tvm", "--features", "bridge", "--crate-type", "cdylib"]
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
     name = {"darwin": "libtidegate_tvm.dylib", "win32": "tidegate_tvm.dll"}.get(sys.platform, "libtidegate_tvm.so")
     return pathlib.Path(target) / ("debug" if profile == "dev" else profile) / name

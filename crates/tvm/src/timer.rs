@@ -1,6 +1,6 @@
 //! Timers, on the device's clock where it has one.
 //!
-//! A timer takes a [trace](crate::tracing). Its work is what runs under the tickets between two events of its stream, and its time is from the begin of the first command to the end of the last. Neither start nor stop waits
+//! A timer takes a trace. Its work is what runs under the tickets between two events of its stream, and its time is from the begin of the first command to the end of the last. Neither start nor stop waits
 //! for the device. A device that tells no times is timed by the host's clock, and then both wait.
 
 use std::sync::Arc;

@@ -181,7 +181,7 @@ impl From<Answer> for RawValue {
 }
 
 /// # Safety
-/// As [`tidegate_copy`] for one.
+/// As `tidegate_copy` for one.
 unsafe fn tensor(raw: &RawTensor) -> Result<Tensor> {
     let len = usize::try_from(raw.ndim).unwrap_or(0);
     let list = |data: *const i64| match (data.is_null(), len) {
