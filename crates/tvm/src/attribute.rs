@@ -55,9 +55,14 @@ pub(crate) fn property(index: i32, name: &str) -> Result<Answer> {
         "thread_warp_size" => number(device.subgroup_size),
         "max_shared_memory_per_block" => number(device.workgroup_bytes_max),
         "device_name" => Answer::Text(device.name.clone()),
-        "supports_float16" => has(device, "F16"),
-        "supports_int64" => has(device, "I64"),
-        "supports_float64" => has(device, "F64"),
+        "supports_float16" => has(device, "16-bit floats"),
+        "supports_int64" => has(device, "64-bit integers"),
+        "supports_float64" => has(device, "64-bit floats"),
+        // As TVM's kernels use them.
+        "supports_subgroups" => match device.subgroup_size {
+            32 => has(device, "relative subgroup shuffle"),
+            _ => Answer::Number(0),
+        },
         _ => Answer::None,
     })
 }

@@ -7,6 +7,7 @@ use tidegate::interface;
 
 use crate::bridge;
 use crate::cards::{Card, lock};
+use crate::dialect;
 use crate::error::{Error, Result, bail};
 use crate::module::{Source, Target};
 use crate::tensor::DataType;
@@ -110,12 +111,9 @@ impl Kernel {
             bail!("its source is not text");
         };
         let name = self.name();
-        let pushed = 4 * (self.signature.numbers.len() as u64 + 1);
-        let fits = pushed <= u64::from(card.device.capabilities().scalar_bytes_max);
-        let changed = fits.then(|| with_immediates(source)).flatten();
-        let module = card
-            .device
-            .module_from_wgsl(changed.as_deref().unwrap_or(source))?;
+        let module =
+            card.device
+                .module_from_wgsl(&dialect::for_naga(source, &self.signature, card)?)?;
         let kernel = module.kernel(name)?;
         let Some(interface) = module.interface(name) else {
             bail!("its source has no interface");
@@ -206,20 +204,6 @@ impl Kernel {
     }
 }
 
-/// The source with its numbers as immediates.
-///
-/// TVM puts them into a uniform block, which is all that WebGPU has. A kernel without one takes its buffers by address and needs no descriptors, see the crate `tidegate_vulkan`. Source that looks
-/// otherwise stays as it is.
-fn with_immediates(source: &str) -> Option<String> {
-    let block = "var<uniform> podArgs";
-    let at = source.find(block)?;
-    let line = source[..at].rfind('\n').map_or(0, |it| it + 1);
-    let (before, after) = (&source[..line], &source[at + block.len()..]);
-    let attributes = source[line..at].trim();
-    let alone = attributes.starts_with("@group(0)") && !attributes.contains("//");
-    alone.then(|| format!("{before}var<immediate> podArgs{after}"))
-}
-
 fn metal_kind(element: DataType) -> Result<interface::ScalarKind> {
     use interface::ScalarKind as Kind;
     match (element.code, element.bits) {
@@ -266,19 +250,5 @@ impl Signature {
             made.extents.push(extent);
         }
         Ok(made)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_become_immediates_where_the_source_looks_as_tvms() {
-        let source = "struct PODArgs { n: i32 }\n@group(0) @binding(4) var<uniform> podArgs : PODArgs;\nfn f() {}";
-        let changed = "struct PODArgs { n: i32 }\nvar<immediate> podArgs : PODArgs;\nfn f() {}";
-        assert_eq!(with_immediates(source).as_deref(), Some(changed));
-        assert_eq!(with_immediates("// var<uniform> podArgs"), None);
-        assert_eq!(with_immediates("var<uniform> other : PODArgs;"), None);
     }
 }

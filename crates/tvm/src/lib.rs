@@ -6,7 +6,7 @@
 //! - `addresses`: what TVM holds as a device pointer, and which buffer it means;
 //! - `cards`: the devices, by TVM's index, their streams and the policy of those;
 //! - `tensor` and `copy`: copies between what TVM describes as tensors;
-//! - `module`, `kernel` and `launch`: modules as they come from the compiler and, by `layout`, from bytes; kernels as they run;
+//! - `module`, `kernel` and `launch`: modules as they come from the compiler and, by `layout`, from bytes; kernels as they run, from TVM's `dialect` of WGSL;
 //! - `attribute`, `counters`, `timer`, `tracing`: what TVM asks besides.
 //!
 //! Built without the feature `bridge`, the crate has all of this but `bridge.cc`, and needs no TVM: so its tests run everywhere.
@@ -19,6 +19,7 @@ mod bridge;
 mod cards;
 mod copy;
 mod counters;
+mod dialect;
 mod error;
 mod kernel;
 mod launch;

@@ -6,6 +6,8 @@ import struct
 import numpy as np
 import pytest
 import tvm
+from tvm import te
+from tvm.s_tir import dlight as dl
 
 import tidegate_tvm
 from conftest import build, elementwise, on, python, webgpu
@@ -298,3 +300,23 @@ def test_the_next_model_works(dev, plus_one):
     x = on(dev, np.zeros(10, "float32"))
     plus_one["plus_one"](x, x)
     assert np.all(x.numpy() == 1)
+
+
+def test_kernels_with_subgroups_run_where_subgroups_are_as_tvm_counts_on(dev):
+    target = tvm.target.Target({"kind": "webgpu", "supports_subgroups": True}, host="llvm")
+    n, k = te.var("n"), te.reduce_axis((0, 64), "k")
+    rows = te.placeholder((n, 64), "float32", name="rows")
+    sums = te.compute((n,), lambda i: te.sum(rows[i, k], axis=k), name="sums")
+    module = tvm.IRModule({"sums": te.create_prim_func([rows, sums]).with_attr("global_symbol", "sums")})
+    with target:
+        module = dl.ApplyDefaultSchedule(dl.gpu.Reduction())(module)
+    library = tvm.compile(module, target)
+    assert "subgroupShuffleDown" in webgpu(library).inspect_source()
+    array = np.random.default_rng(0).random((7, 64), "float32")
+    x, y = on(dev, array), tvm.runtime.empty((7,), "float32", dev)
+    if dev.warp_size == 32:
+        library["sums"](x, y)
+        np.testing.assert_allclose(y.numpy(), array.sum(1), rtol=1e-5)
+    else:
+        with pytest.raises(tidegate_tvm.TidegateError, match=f"subgroups of 32 invocations, and the device has them of {dev.warp_size}"):
+            library["sums"](x, y)
