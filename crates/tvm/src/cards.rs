@@ -332,8 +332,16 @@ impl Card {
 
     /// Waits until the work of a stream is complete. Other threads may record on it meanwhile.
     pub(crate) fn synchronize(&self, handle: u64) -> Result<()> {
-        let line = self.line(handle)?;
-        Ok(lock(&line).synchronize()?)
+        self.wait_for(&self.line(handle)?)
+    }
+
+    fn wait_for(&self, line: &Line) -> Result<()> {
+        let event = self.device.event();
+        lock(line).record(&event)?;
+        event.synchronize()?;
+        // What failed is told by the stream.
+        lock(line).query()?;
+        Ok(())
     }
 
     /// Makes what is recorded on `after` from now on come after what `before` has.
@@ -346,7 +354,7 @@ impl Card {
     /// Waits until the work of all its streams is complete.
     pub(crate) fn synchronize_all(&self) -> Result<()> {
         for line in self.all_lines() {
-            lock(&line).synchronize()?;
+            self.wait_for(&line)?;
         }
         Ok(())
     }

@@ -22,6 +22,12 @@ use crate::tensor::{DataType, Home, Runs, Tensor};
 
 pub(crate) use module::metal_module;
 
+/// Addresses have 63 bits, see `addresses`.
+const _: () = assert!(
+    usize::BITS == 64,
+    "TVM's pointers are as wide as addresses are"
+);
+
 /// DLPack's `DLDevice`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
