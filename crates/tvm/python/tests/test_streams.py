@@ -214,6 +214,19 @@ def test_a_timer_counts_the_work_and_not_the_wait_for_it(dev, plus_one):
     assert 0 < took[16] < took[1 << 20] < 10
 
 
+def test_a_timer_leaves_out_what_was_recorded_before(dev, plus_one):
+    """Here there is a trace of it, and it has not run when the timer starts."""
+    tidegate_tvm.set_policy("until-sync")
+    large, small = (tvm.runtime.empty((it,), "float32", dev) for it in (1 << 20, 16))
+    evaluator = plus_one.mod.time_evaluator("plus_one", dev, number=1)
+    evaluator(small, small)
+    with tidegate_tvm.trace() as trace:
+        for _ in range(3):
+            plus_one["plus_one"](large, large)
+        took_ns = evaluator(small, small).mean * 1e9
+    assert took_ns < trace.kernels[0]["longest_ns"] / 2
+
+
 def test_timers_within_timers(dev, plus_one):
     """As the virtual machine's profiler has them, which asks for all times at the end."""
     x = on(dev, np.zeros(1 << 16, "float32"))
