@@ -1,4 +1,4 @@
-//! Every chore of the project has one door: `cargo xtask demo | test | lint | metal | apple | fuzz | sanitize | soak | bench`.
+//! Every chore of the project has one door: `cargo xtask demo | test | lint | metal | apple | tvm | fuzz | sanitize | soak | bench`.
 //!
 //! Progress goes to standard error; what was asked for goes to standard output. Exit status: 0 done, 1 failed, 2 wrong
 //! usage.
@@ -21,6 +21,7 @@ mod terminal;
 mod test;
 mod tidy;
 mod totals;
+mod tvm;
 mod vulkan;
 
 use std::process::ExitCode;
@@ -41,6 +42,7 @@ use clap::{Parser, Subcommand};
   cargo xtask apple                     compile for Apple's systems, without a Mac
   cargo xtask fuzz --target wgsl        feed one part what strangers could
   cargo xtask soak --minutes 10         random histories of calls on a hostile device
+  cargo xtask tvm                       run TVM's compiled models, on the real TVM
   cargo xtask bench --targets           next to hand-written Vulkan and wgpu")]
 struct Options {
     #[command(subcommand)]
@@ -63,6 +65,8 @@ enum Chore {
     Fuzz(fuzz::Options),
     /// Run what a model checker, Miri and the sanitizers see
     Sanitize(sanitize::Options),
+    /// Install TVM, build the runtime for it, and test both together
+    Tvm(tvm::Options),
     /// Build for speed and run `tidegate bench`
     Bench(bench::Options),
     /// Run random histories of calls and compare every result with a byte array's
@@ -79,6 +83,7 @@ fn main() -> ExitCode {
         Chore::Apple(options) => apple::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Sanitize(options) => sanitize::run(&options),
+        Chore::Tvm(options) => tvm::run(&options),
         Chore::Bench(options) => bench::run(&options),
         Chore::Soak(options) => soak::run(&options),
     };

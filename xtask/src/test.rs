@@ -8,7 +8,9 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::parts::{self, Count, Part};
-use crate::{apple, bench, fuzz, metal, model, sanitize, shell, soak, terminal, totals, vulkan};
+use crate::{
+    apple, bench, fuzz, metal, model, sanitize, shell, soak, terminal, totals, tvm, vulkan,
+};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -91,6 +93,12 @@ const PARTS: &[Part<Run>] = &[
         about: "a model checker, Miri and the sanitizers, as `cargo xtask sanitize` does it",
         prepares: false,
         run: sanitize::part,
+    },
+    Part {
+        name: "tvm",
+        about: "the runtime for Apache TVM with the real TVM, as `cargo xtask tvm` does it",
+        prepares: false,
+        run: tvm::part,
     },
 ];
 

@@ -71,8 +71,9 @@ impl<D: Device> Event<D> {
         &self.context
     }
 
-    /// None in a child of fork, where the lock may be held for ever and where whoever needs them is refused.
-    pub(crate) fn tickets(&self) -> Vec<Ticket> {
+    /// What must be complete for it to be complete: one ticket a queue, none before it was recorded. Neither waits nor submits. None in a child of fork, where the lock may be held for ever and where
+    /// whoever needs them is refused.
+    pub fn tickets(&self) -> Vec<Ticket> {
         if self.context.0.is_forked() {
             return Vec::new();
         }
