@@ -165,10 +165,8 @@ impl Between {
             Peer::LaunchesToDefaultQueue if batch.replay.is_none() => {
                 stray(batch, ticket.queue, &mut state.strays);
             }
-            Peer::WaitsForgotten => {
-                if std::mem::take(&mut state.forgets[ticket.queue as usize]) {
-                    batch.waits.clear();
-                }
+            Peer::WaitsForgotten if std::mem::take(&mut state.forgets[ticket.queue as usize]) => {
+                batch.waits.clear();
             }
             _ => {}
         }
@@ -311,7 +309,7 @@ impl Device for Between {
                 .held
                 .iter()
                 .any(|it| it.1.queue == ticket.queue);
-            if !is_second && ticket.value % 2 == 0 {
+            if !is_second && ticket.value.is_multiple_of(2) {
                 self.state().held.push((batch, ticket));
                 return Ok(());
             }
