@@ -31,9 +31,9 @@ fn streams_keep_their_promises_on_every_seed() {
 }
 
 /// The soak's cases meet what they are made for. Named seeds found a defect each:
-/// 680: a wait for which the host had no memory, at the context's end, left memory behind;
+/// 111: a wait for which the host had no memory, at the context's end, left memory behind;
 /// 6224: a stream made after a failure, and before anybody was told of it, returned what it had spoilt;
-/// 3003, 3532, 5395: a launch was recorded, and refused because the host had no memory to ask how far the device is.
+/// 302, 3382: a launch was recorded, and refused because the host had no memory to ask how far the device is.
 #[test]
 fn a_soak_meets_every_sort_of_fault() {
     let [
@@ -43,7 +43,7 @@ fn a_soak_meets_every_sort_of_fault() {
         mut threads,
         mut foreign,
     ] = [0; 5];
-    for seed in (0..600).chain([680, 3003, 3532, 5395, 6224]) {
+    for seed in (0..600).chain([111, 302, 3382, 6224]) {
         let case = Case::soak(seed, OPS);
         let met: Met = case
             .run_before(|it| it)
