@@ -112,6 +112,9 @@ fn address(run: &mut Run) -> Result<Count> {
             "--tests",
             "--target",
             SANITIZED,
+            // Compiled here for a few small shaders only.
+            "--config",
+            "profile.dev.package.naga.opt-level=0",
         ]),
         run,
     );
@@ -148,9 +151,9 @@ const MIRI: &[&[&str]] = &[
     &[
         "--package",
         "tidegate-sim",
-        "--lib",
         "--test",
         "history_threads",
+        "a_stream_moves",
     ],
     &[
         "--package",

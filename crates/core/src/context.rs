@@ -310,8 +310,8 @@ impl<D: Device> Shared<D> {
             if ticket.value <= state.lane(ticket.queue).completed {
                 return Ok(());
             }
-            let now = state.progress(ticket.queue);
-            if progress == Some(now) {
+            let now = state.progress(ticket);
+            if progress.as_ref() == Some(&now) {
                 return Err(state.stalled(ticket));
             }
             progress = Some(now);

@@ -257,24 +257,28 @@ impl State {
         }
     }
 
-    /// How far `queue` has come, with the queues that its batches in flight wait for, and those that these wait for.
-    pub(crate) fn progress(&self, queue: u32) -> u64 {
-        let bit = |queue: u32| 1_u64.checked_shl(queue).unwrap_or(0);
-        let (mut queues, mut before) = (bit(queue), 0);
-        while queues != before {
-            before = queues;
+    /// How far the work that `ticket` is complete with has come, by queue: its own, and what its batches in flight wait for on others. What other queues do besides is no progress, or else a
+    /// busy neighbour would hide a stall for ever.
+    pub(crate) fn progress(&self, ticket: Ticket) -> Vec<u64> {
+        let mut needed = vec![0; self.lanes.len()];
+        needed[ticket.queue as usize] = ticket.value;
+        loop {
+            let before = needed.clone();
             for (queue, lane) in self.lanes.iter().enumerate() {
-                if queues & bit(queue as u32) != 0 {
-                    let batches = lane.in_flight.iter().flat_map(|(_, batch)| &batch.waits);
-                    queues = batches.fold(queues, |all, it| all | bit(it.queue));
+                let batches = lane.in_flight.iter();
+                for (_, batch) in batches.filter(|it| it.0 <= before[queue]) {
+                    for wait in &batch.waits {
+                        let needed = &mut needed[wait.queue as usize];
+                        *needed = wait.value.max(*needed);
+                    }
                 }
             }
+            if needed == before {
+                break;
+            }
         }
-        let chosen = self.lanes.iter().enumerate();
-        chosen
-            .filter(|(it, _)| queues & bit(*it as u32) != 0)
-            .map(|(_, lane)| lane.completed)
-            .sum()
+        let lanes = self.lanes.iter().zip(needed);
+        lanes.map(|(it, needed)| it.completed.min(needed)).collect()
     }
 
     pub(crate) fn stalled(&self, ticket: Ticket) -> Error {
@@ -299,5 +303,49 @@ impl State {
             }
         }
         self.pipelines.names(&ids)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Batch `value` of queue 0 is in flight and waits for a ticket of queue 1.
+    fn waiting(value: u64, other: u64) -> State {
+        let mut state = State::new(2, 0);
+        let mut batch = Batch::default();
+        batch.waits.push(Ticket {
+            queue: 1,
+            value: other,
+        });
+        state.lane_mut(0).in_flight.push_back((value, batch));
+        state
+    }
+
+    #[test]
+    fn a_busy_neighbour_hides_no_stall() {
+        let mut state = waiting(1, 5);
+        let ticket = Ticket { queue: 0, value: 1 };
+        let before = state.progress(ticket);
+        state.lane_mut(1).complete(4);
+        let half = state.progress(ticket);
+        assert_ne!(half, before, "it has come nearer to what is waited for");
+        state.lane_mut(1).complete(5);
+        let met = state.progress(ticket);
+        assert_ne!(met, half);
+        state.lane_mut(1).complete(9);
+        assert_eq!(state.progress(ticket), met, "nobody waits for that");
+    }
+
+    #[test]
+    fn what_moves_is_not_taken_for_a_stall() {
+        let mut state = waiting(4, 1);
+        state.lane_mut(0).complete(3);
+        state.lane_mut(1).complete(1);
+        let ticket = Ticket { queue: 0, value: 5 };
+        let before = state.progress(ticket);
+        // The queue gets on by as much as the other, which nothing in flight waits for any more, had come.
+        state.lane_mut(0).complete(4);
+        assert_ne!(state.progress(ticket), before);
     }
 }
