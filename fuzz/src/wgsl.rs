@@ -23,10 +23,10 @@ pub fn run(data: &[u8]) {
                 panic!("{}: {error}", kernel.name);
             }
         }
-        if let Ok(Some(it)) = module.spirv_addressed(&kernel.name, &options) {
-            if let Err(error) = proof::check(&it.words, Some(&it)) {
-                panic!("{} by address: {error}", kernel.name);
-            }
+        if let Ok(Some(it)) = module.spirv_addressed(&kernel.name, &options)
+            && let Err(error) = proof::check(&it.words, Some(&it))
+        {
+            panic!("{} by address: {error}", kernel.name);
         }
     }
     // The first constant of most sources in the corpus.

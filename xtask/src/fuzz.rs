@@ -36,7 +36,7 @@ pub(crate) struct Options {
         conflicts_with = "minutes"
     )]
     input: Option<PathBuf>,
-    /// Instead, write the committed corpus anew: the fewest and smallest inputs that reach all that is reached so far
+    /// Instead, write the committed corpus anew, from inputs that together reach all that is reached so far
     #[arg(long, conflicts_with_all = ["minutes", "input"])]
     tidy: bool,
 }
@@ -84,7 +84,7 @@ const SMOKE_SECONDS: u64 = 20;
 const INPUT_SECONDS_MAX: u32 = 20;
 /// Memory that a process may take.
 const MEMORY_MIB_MAX: u32 = 2048;
-/// Files of a corpus that is written anew, at most: the smallest ones.
+/// Files of a corpus that is written anew, at most: of every size some.
 const CORPUS_FILES_MAX: usize = 60;
 
 /// cargo-fuzz's own flags for coverage. All are stable. No sanitizer: what runs here has no unsafe code.
@@ -305,14 +305,14 @@ fn watch(command: &mut Command, seconds: u64) -> Result<Ran> {
     Ok(ran)
 }
 
-/// Puts the smallest inputs that reach what all of them reach in the place of the committed ones.
+/// Puts some of the inputs that together reach all that is reached in the place of the committed ones.
 fn tidy(target: &Target, built: &Path) -> Result<()> {
     let fresh = folder().join("target/tidied").join(target.name);
     let _ = fs::remove_dir_all(&fresh);
     fs::create_dir_all(&fresh)?;
     let mut command = Command::new(built.join(target.name));
     command
-        .arg("-merge=1")
+        .arg("-set_cover_merge=1")
         .arg(format!("-max_len={}", target.bytes_max))
         .arg(&fresh)
         .args(corpora(target)?);
@@ -328,19 +328,23 @@ fn tidy(target: &Target, built: &Path) -> Result<()> {
     fs::create_dir_all(&corpus)?;
     for file in fs::read_dir(&corpus)? {
         let file = file?;
-        // What failed once stays.
-        if !file.file_name().to_string_lossy().starts_with("found-") {
+        let name = file.file_name();
+        // What failed once stays, and what people wrote.
+        let stays = |it: &str| name.to_string_lossy().starts_with(it);
+        if !["found-", "start-"].into_iter().any(stays) {
             fs::remove_file(file.path())?;
         }
     }
-    for (_, file) in files.iter().take(CORPUS_FILES_MAX) {
+    let step = files.len().div_ceil(CORPUS_FILES_MAX).max(1);
+    let kept: Vec<_> = files.iter().step_by(step).collect();
+    for (_, file) in &kept {
         let name = file.file_name().context("a file without a name")?;
         fs::copy(file, corpus.join(name))?;
     }
     terminal::print(&format!(
         "{}: {} of {} inputs",
         target.name,
-        files.len().min(CORPUS_FILES_MAX),
+        kept.len(),
         files.len()
     ));
     Ok(())

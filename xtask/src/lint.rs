@@ -61,6 +61,12 @@ const PARTS: &[Part<()>] = &[
         run: comparison,
     },
     Part {
+        name: "fuzz",
+        about: "rustfmt and clippy on fuzz/, which is one too",
+        prepares: false,
+        run: fuzz,
+    },
+    Part {
         name: "deny",
         about: "dependencies: bans, licences, sources, advisories",
         prepares: false,
@@ -81,8 +87,6 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
 fn format(_: &mut ()) -> Result<Count> {
     component("fmt", "rustfmt")?;
     shell::run(&mut shell::cargo(["fmt", "--all", "--check"]))?;
-    let fuzz = ["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"];
-    shell::run(&mut shell::cargo(fuzz))?;
     Ok(Count::default())
 }
 
@@ -155,6 +159,20 @@ fn comparison(_: &mut ()) -> Result<Count> {
     shell::run(format.arg(manifest))?;
     let mut clippy = bench::comparison("clippy")?;
     shell::run(clippy.args(["--all-targets", "--", "-D", "warnings"]))?;
+    Ok(Count::default())
+}
+
+fn fuzz(_: &mut ()) -> Result<Count> {
+    for (subcommand, more) in [
+        ("fmt", &["--check"][..]),
+        (
+            "clippy",
+            &["--all-targets", "--locked", "--", "-D", "warnings"],
+        ),
+    ] {
+        let mut command = shell::cargo([subcommand, "--manifest-path", "fuzz/Cargo.toml"]);
+        shell::run(command.args(more))?;
+    }
     Ok(Count::default())
 }
 

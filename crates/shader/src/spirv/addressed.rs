@@ -456,3 +456,25 @@ fn id_of(operand: &Operand) -> Option<u32> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Module, SpirvOptions};
+
+    /// The fuzzer found this: what was added took ids that were taken already. naga's own header is right.
+    #[test]
+    fn a_header_that_counts_too_few_ids_is_left_alone() {
+        let source = "
+            @group(0) @binding(0) var<storage, read_write> x: array<u32>;
+            @compute @workgroup_size(1) fn main() { x[0] = arrayLength(&x); }";
+        let module = Module::from_wgsl(source).unwrap();
+        let kernel = &module.kernels()[0];
+        let mut words = module.spirv("main", &SpirvOptions::default()).unwrap();
+        let bound = words[3];
+        assert!(super::rewrite(&words, kernel).unwrap().is_some());
+        for wrong in [2, bound - 1, u32::MAX] {
+            words[3] = wrong;
+            assert_eq!(super::rewrite(&words, kernel).unwrap(), None, "{wrong}");
+        }
+    }
+}

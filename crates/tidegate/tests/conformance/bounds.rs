@@ -69,7 +69,7 @@ const ATTACKS: &[Attack] = &[
         words: 20,
         declared: "",
         body: "out[0] = atomicLoad(&x[s.a]); out[1] = atomicAdd(&x[s.b], 1u); out[2] = atomicExchange(&x[s.a], DIRT);
-               out[3] = atomicCompareExchangeWeak(&x[s.b * 7], 0u, DIRT).old_value; atomicStore(&x[s.a + s.b], DIRT); atomicMax(&x[s.a], DIRT);",
+               out[3] = atomicLoad(&x[1u << u32(s.b)]); atomicStore(&x[s.a + s.b], DIRT); atomicMax(&x[s.a], DIRT);",
     },
     Attack {
         name: "immediates",
