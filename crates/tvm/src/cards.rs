@@ -33,6 +33,8 @@ pub(crate) struct Runtime {
     found: Mutex<Option<Found>>,
     pub(crate) addresses: Addresses,
     policy: Mutex<Option<Policy>>,
+    /// Whether kernels check their indices.
+    checks: Mutex<Option<bool>>,
     /// An error that a call could not return, for the next one.
     left: Mutex<Option<Error>>,
     has_left: AtomicBool,
@@ -70,6 +72,7 @@ impl Runtime {
             found: Mutex::new(None),
             addresses: Addresses::default(),
             policy: Mutex::new(None),
+            checks: Mutex::new(None),
             left: Mutex::new(None),
             has_left: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -117,6 +120,7 @@ impl Runtime {
     /// The device of an index, which is opened if it was not.
     pub(crate) fn card(&self, index: i32) -> Result<Arc<Card>> {
         let policy = self.policy()?;
+        self.checks()?;
         self.with_found(|found| found.card(index, policy))
     }
 
@@ -164,6 +168,26 @@ impl Runtime {
             }
         }
         Ok(())
+    }
+
+    /// Whether the kernels that are compiled now check their indices: what was set, or the environment's.
+    pub(crate) fn checks(&self) -> Result<bool> {
+        let mut checks = lock(&self.checks);
+        if let Some(checks) = *checks {
+            return Ok(checks);
+        }
+        let made = match env::var("TIDEGATE_CHECKS").as_deref() {
+            Ok("on") | Err(_) => true,
+            Ok("off") => false,
+            Ok(other) => bail!("TIDEGATE_CHECKS is `{other}`: on or off"),
+        };
+        *checks = Some(made);
+        Ok(made)
+    }
+
+    /// Says whether kernels that are compiled from now on check their indices.
+    pub(crate) fn set_checks(&self, on: bool) {
+        *lock(&self.checks) = Some(on);
     }
 
     /// Memory of a device, and its first address.

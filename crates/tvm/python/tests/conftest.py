@@ -22,6 +22,7 @@ def dev():
 @pytest.fixture(autouse=True)
 def counted_anew():
     tidegate_tvm.set_policy("adaptive")
+    tidegate_tvm.set_checks(True)
     tidegate_tvm.reset_counters()
 
 

@@ -320,3 +320,28 @@ def test_kernels_with_subgroups_run_where_subgroups_are_as_tvm_counts_on(dev):
     else:
         with pytest.raises(tidegate_tvm.TidegateError, match=f"subgroups of 32 invocations, and the device has them of {dev.warp_size}"):
             library["sums"](x, y)
+
+
+AWAY = """
+    @group(0) @binding(0) var<storage, read_write> data : array<f32>;
+    @compute @workgroup_size(1) fn away(@builtin(workgroup_id) block : vec3<u32>) { data[block.x * 4096u] = 7.0; }"""
+
+
+def test_indices_are_checked(dev):
+    """A kernel that leaves its buffer writes to nothing of others."""
+    tensors = [on(dev, np.zeros(64, "float32")) for _ in range(9)]
+    load(packed(("away", AWAY, [HANDLE], ["blockIdx.x"]))).get_function("away")(pointer(tensors[4]), 1000)
+    assert tensors[4].numpy()[0] == 7
+    for tensor in tensors[:4] + tensors[5:]:
+        assert np.all(tensor.numpy() == 0)
+
+
+def test_checks_may_be_left_out(dev):
+    tidegate_tvm.set_checks(False)
+    data = on(dev, np.ones(64, "float32"))
+    load(packed(KERNEL)).get_function("double")(pointer(data), 64, 1, 64)
+    assert np.all(data.numpy() == 2)
+    code = "import tvm, tidegate_tvm; tvm.runtime.empty((1,), 'float32', tvm.device('webgpu', 0))"
+    done = python(code, TIDEGATE_CHECKS="maybe")
+    assert done.returncode == 1 and "TIDEGATE_CHECKS is `maybe`: on or off" in done.stderr
+    assert python(code, TIDEGATE_CHECKS="off").returncode == 0

@@ -67,6 +67,14 @@ def set_policy(name):
     tvm.get_global_func("tidegate.SetPolicy")(name)
 
 
+def set_checks(on):
+    """Says whether the kernels that are launched for the first time from now on check each index, which they do unless told otherwise.
+
+    Without checks, a kernel that leaves its buffers does what the device makes of it, as with TVM's other runtimes; and workgroup memory does not start as zeros.
+    """
+    tvm.get_global_func("tidegate.SetChecks")(bool(on))
+
+
 class trace:
     """Traces what all devices do, between `start` and `stop` or as a context manager.
 

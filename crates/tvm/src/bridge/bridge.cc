@@ -61,6 +61,7 @@ void tidegate_timer_drop(void* timer);
 int32_t tidegate_counter(int32_t index, Value* value);
 int32_t tidegate_counters_reset();
 int32_t tidegate_set_policy(Text name);
+int32_t tidegate_set_checks(int32_t on);
 int32_t tidegate_trace_start();
 int32_t tidegate_trace_stop(int32_t index, Value* timeline, Text* kernels);
 }
@@ -294,6 +295,7 @@ void Register(const std::string& name, int32_t device_type) {
         }
       }));
   Set(name + ".ResetProfileCounters", ffi::Function::FromTyped([]() { Check(tidegate_counters_reset()); }));
+  Set("tidegate.SetChecks", ffi::Function::FromTyped([](bool on) { Check(tidegate_set_checks(on)); }));
   Set("tidegate.TraceStart", ffi::Function::FromTyped([]() { Check(tidegate_trace_start()); }));
   // A timeline and a table for each device.
   Set("tidegate.TraceStop", ffi::Function::FromTyped([]() {

@@ -20,7 +20,7 @@ use crate::launch::Value;
 use crate::module::Target;
 use crate::tensor::{DataType, Home, Runs, Tensor};
 
-pub(crate) use module::metal_module;
+pub(crate) use module::{metal_module, trusted_module};
 
 /// Addresses have 63 bits, see `addresses`.
 const _: () = assert!(

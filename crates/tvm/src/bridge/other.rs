@@ -108,6 +108,15 @@ pub(crate) unsafe extern "C" fn tidegate_set_policy(name: Text) -> i32 {
     call(|| runtime().set_policy(unsafe { name.str() }?))
 }
 
+/// Turns checks of indices on or off, for kernels that are compiled from now on.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn tidegate_set_checks(on: i32) -> i32 {
+    call(|| {
+        runtime().set_checks(on != 0);
+        Ok(())
+    })
+}
+
 /// Begins to trace what all devices do.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn tidegate_trace_start() -> i32 {
