@@ -121,10 +121,16 @@ impl State {
                 } else {
                     "failed as planned".to_owned()
                 };
-                let pipelines = launched
+                let mut names: Vec<String> = Vec::new();
+                for pipeline in launched
                     .iter()
-                    .filter_map(|it| self.pipelines[it.0 as usize].as_ref());
-                let names = pipelines.map(|it| it.kernel.name.clone()).collect();
+                    .filter_map(|it| self.pipelines[it.0 as usize].as_ref())
+                {
+                    // Two pipelines may have one name.
+                    if !names.contains(&pipeline.kernel.name) {
+                        names.push(pipeline.kernel.name.clone());
+                    }
+                }
                 self.failed.push(names);
                 let error = DeviceError::Failed {
                     ticket: work.ticket,
