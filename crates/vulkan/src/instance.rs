@@ -75,21 +75,8 @@ impl Instance {
             enabled.push(khr::portability_enumeration::NAME.as_ptr());
             flags |= vk::InstanceCreateFlags::ENUMERATE_PORTABILITY_KHR;
         }
-        // Without the first, younger layers pass over what shaders read and write. An older one that does not know a name says nothing.
         let on = 1_u32.to_ne_bytes();
-        let mut names = [
-            c"syncval_shader_accesses_heuristic",
-            c"syncval_full_validation",
-        ]
-        .map(|it| {
-            vk::LayerSettingEXT::default()
-                .layer_name(VALIDATION_LAYER)
-                .setting_name(it)
-                .ty(vk::LayerSettingTypeEXT::BOOL32)
-                .values(&on)
-        });
-        // One value of four bytes, which `values` counts as four.
-        names.iter_mut().for_each(|it| it.value_count = 1);
+        let names = layer_settings(&on);
         let mut settings = vk::LayerSettingsCreateInfoEXT::default().settings(&names);
         let wanted = [vk::ValidationFeatureEnableEXT::SYNCHRONIZATION_VALIDATION];
         let mut checks = vk::ValidationFeaturesEXT::default().enabled_validation_features(&wanted);
@@ -271,6 +258,23 @@ fn extensions(
         .filter_map(|it| it.extension_name_as_c_str().ok())
         .map(CStr::to_owned)
         .collect())
+}
+
+/// What the validation layer does only if asked to. Without the first, younger layers pass over what shaders read and write. An older one that does not know a name says nothing.
+fn layer_settings(on: &[u8; 4]) -> [vk::LayerSettingEXT<'_>; 2] {
+    [
+        c"syncval_shader_accesses_heuristic",
+        c"syncval_full_validation",
+    ]
+    .map(|it| vk::LayerSettingEXT {
+        // One value of four bytes, which `values` counts as four.
+        value_count: 1,
+        ..vk::LayerSettingEXT::default()
+            .layer_name(VALIDATION_LAYER)
+            .setting_name(it)
+            .ty(vk::LayerSettingTypeEXT::BOOL32)
+            .values(on)
+    })
 }
 
 /// The version of Vulkan that the validation layer was written for.

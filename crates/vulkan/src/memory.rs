@@ -432,9 +432,8 @@ impl Memory {
         );
     }
 
-    /// Lets go of everything without giving it back.
+    /// Lets go of everything without giving it back, and without the lock, which in a child of fork may be held for ever.
     pub(crate) fn leak(&mut self) {
-        // Without the lock, which in a child of fork may be held for ever.
         let heap = self.heap.get_mut().unwrap_or_else(PoisonError::into_inner);
         std::mem::forget(heap.take());
     }

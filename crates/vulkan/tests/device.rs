@@ -303,7 +303,11 @@ fn tickets_complete_in_order_and_a_timeout_is_no_error() {
 #[test]
 fn the_device_may_be_dropped_with_work_in_flight_and_objects_alive() {
     for options in every_path() {
-        let rig = Rig::new(&options);
+        // Long enough on a busy machine: a device that still works then is abandoned.
+        let rig = Rig::new(&Options {
+            drop_wait_ns: WAIT_NS,
+            ..options
+        });
         let x = rig.buffer(WORDS * 64);
         let pipeline = rig.pipeline(LCG, &lcg_kernel());
         let mut batch = Batch::default();
