@@ -15,6 +15,10 @@ use crate::policy::{Pending, Policy, decide};
 use crate::stream::{Arguments, Stream};
 use crate::transfer::{is_inline, usize_of};
 
+/// A graph's part may be expected to run this many times as long as a batch. What was seen before a capture, the reading of a prompt perhaps, may have been heavier work by far, and a graph that is cut
+/// stays cut. Half a second is still less than drivers allow.
+const GRAPH_TIMES: u64 = 10;
+
 /// Commands captured for one submission.
 #[derive(Default)]
 pub(crate) struct Captured {
@@ -144,7 +148,7 @@ impl<D: Device> Capture<D> {
     fn pending(&self) -> Pending {
         let state = self.context.0.state();
         Pending {
-            expected_ns: state.lane(self.queue).pace.settled_ns(self.pending),
+            expected_ns: state.lane(self.queue).pace.settled_ns(self.pending) / GRAPH_TIMES,
             ..self.pending
         }
     }

@@ -235,7 +235,7 @@ impl<D: Device> Shared<D> {
             let pending = lane.pending_last;
             let end = self.device.now_ns();
             lane.submitted = value;
-            lane.pace.sent(value, pending, end);
+            lane.pace.sent(value, pending, batch.replay.is_some(), end);
             let in_flight = lane.in_flight.len() + 1;
             state.trace_submission((queue, value, &batch), cause, (slot.start_ns, end));
             state.lane_mut(queue).in_flight.push_back((value, batch));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// An error of a context, a stream, an event or a download.
 ///
 /// After any error but [`Error::Lost`] the stream works on. An operation that returns an error has not been recorded, except
-/// that an upload or fill larger than the staging ring may have been recorded in part.
+/// that an upload or fill larger than 256 KiB, or than a quarter of the staging ring, may have been recorded in part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -35,7 +35,8 @@ pub enum Error {
     },
     /// The device is gone. Open it again to go on.
     Lost(Arc<Fault>),
-    /// The device was opened by the process that this one was forked from. A child may drop what it has of it, end, or run another program.
+    /// The device was opened by the process that this one was forked from. A child may drop what it has of it, end, or run another program. Noticed on Vulkan;
+    /// on Metal, where Apple forbids a child most of the system, nothing is promised.
     Forked,
     /// A submission failed. Results that were not complete are gone; the stream works on.
     Failed(Arc<Fault>),

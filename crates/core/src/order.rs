@@ -6,7 +6,7 @@ use crate::command::{Region, Ticket};
 use crate::context::{Shared, Slot};
 use crate::device::Device;
 use crate::error::Error;
-use crate::policy::{Cause, Policy, decide};
+use crate::policy::{Cause, InFlight, Policy, decide};
 use crate::state::State;
 use crate::sync::MutexGuard;
 
@@ -30,7 +30,7 @@ impl<D: Device> Shared<D> {
             let full = decide(
                 Policy::UntilSync,
                 lane.pending(),
-                lane.in_flight(),
+                InFlight::default(),
                 &self.limits,
             );
             // Nothing is recorded behind a graph's commands: they are kept as they are.

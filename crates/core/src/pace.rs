@@ -34,6 +34,8 @@ struct Sent {
     at: u64,
     work: u64,
     commands: u32,
+    /// Whether it was recorded long ago, so that the caller did next to nothing for it.
+    replay: bool,
 }
 
 /// A batch of so many commands tells well what one costs the caller.
@@ -45,11 +47,13 @@ const SETTLED: u32 = 4;
 
 impl Pace {
     /// A batch was handed over, which took until `now`.
-    pub(crate) fn sent(&mut self, value: u64, batch: Pending, now: u64) {
+    pub(crate) fn sent(&mut self, value: u64, batch: Pending, replay: bool, now: u64) {
         // After a wait, the time since the last batch would hold the wait.
         if let Some(last) = self.sent.back()
             && now > last.at
             && batch.commands > 0
+            && !replay
+            && !last.replay
         {
             let took = (now - last.at) as f64 / f64::from(batch.commands);
             let known = self.command_ns.unwrap_or(took);
@@ -63,6 +67,7 @@ impl Pace {
             at: now,
             work: work(batch),
             commands: batch.commands,
+            replay,
         });
     }
 
@@ -155,7 +160,7 @@ mod tests {
     fn learnt() -> Pace {
         let mut pace = Pace::default();
         for value in 1..=4 {
-            pace.sent(value, launches(8), 1000);
+            pace.sent(value, launches(8), false, 1000);
         }
         for value in 1..=4 {
             pace.completed(value, 1000 + value * 16_000, true);
@@ -167,7 +172,7 @@ mod tests {
     fn nothing_is_known_at_first_or_without_a_clock() {
         let mut pace = Pace::default();
         assert_eq!(pace.expected_ns(launches(8)), 0);
-        pace.sent(1, launches(8), 0);
+        pace.sent(1, launches(8), false, 0);
         pace.completed(1, 0, true);
         assert_eq!(pace.expected_ns(launches(8)), 0);
     }
@@ -175,28 +180,48 @@ mod tests {
     #[test]
     fn the_callers_pace_is_learnt_between_batches_with_no_wait_between() {
         let mut pace = Pace::default();
-        pace.sent(1, launches(8), 10_000);
+        pace.sent(1, launches(8), false, 10_000);
         assert_eq!(pace.command_ns(), 0);
-        pace.sent(2, launches(16), 26_000);
+        pace.sent(2, launches(16), false, 26_000);
         assert_eq!(pace.command_ns(), 1000);
-        pace.sent(3, launches(16), 42_000);
+        pace.sent(3, launches(16), false, 42_000);
         pace.completed(3, 90_000, true);
         // A wait came before this one.
-        pace.sent(4, launches(8), 9_000_000);
+        pace.sent(4, launches(8), false, 9_000_000);
         assert_eq!(pace.command_ns(), 1000);
         // A pause, and work as before.
-        pace.sent(5, launches(64), 19_000_000);
+        pace.sent(5, launches(64), false, 19_000_000);
         assert_eq!(pace.command_ns(), 1500);
         for value in 6..12 {
-            pace.sent(value, launches(64), 19_000_000 + (value - 5) * 64_000);
+            pace.sent(
+                value,
+                launches(64),
+                false,
+                19_000_000 + (value - 5) * 64_000,
+            );
         }
         // A small one, with a submission's share, hardly counts.
-        pace.sent(12, launches(8), 19_000_000 + 6 * 64_000 + 16_000);
+        pace.sent(12, launches(8), false, 19_000_000 + 6 * 64_000 + 16_000);
         assert!(pace.command_ns() < 1080, "{}", pace.command_ns());
         for value in 13..17 {
-            pace.sent(value, launches(64), 19_400_000 + (value - 12) * 64_000);
+            pace.sent(
+                value,
+                launches(64),
+                false,
+                19_400_000 + (value - 12) * 64_000,
+            );
         }
         assert!(pace.command_ns() < 1010, "{}", pace.command_ns());
+    }
+
+    #[test]
+    fn a_graphs_launch_says_nothing_of_recording() {
+        let mut pace = Pace::default();
+        pace.sent(1, launches(64), false, 100_000);
+        pace.sent(2, launches(64), false, 164_000);
+        pace.sent(3, launches(300), true, 174_000);
+        pace.sent(4, launches(8), false, 176_000);
+        assert_eq!(pace.command_ns(), 1000);
     }
 
     #[test]
@@ -209,7 +234,7 @@ mod tests {
     fn heavier_work_is_noticed() {
         let mut pace = learnt();
         for value in 5..=12 {
-            pace.sent(value, launches(8), 70_000);
+            pace.sent(value, launches(8), false, 70_000);
         }
         for value in 5..=12 {
             pace.completed(value, 70_000 + (value - 4) * 1_600_000, true);
@@ -222,11 +247,11 @@ mod tests {
     #[test]
     fn coming_back_late_is_not_taken_for_slow_work() {
         let mut pace = learnt();
-        pace.sent(5, launches(8), 70_000);
+        pace.sent(5, launches(8), false, 70_000);
         pace.completed(5, 1_000_000_000, false);
         assert!(pace.expected_ns(launches(8)) <= 24_100);
         // And if it was, the next batch corrects it.
-        pace.sent(6, launches(8), 2_000_000_000);
+        pace.sent(6, launches(8), false, 2_000_000_000);
         pace.completed(6, 2_000_016_000, true);
         let expected = pace.expected_ns(launches(8));
         assert!((15_900..=16_100).contains(&expected), "{expected}");
@@ -236,17 +261,17 @@ mod tests {
     #[test]
     fn a_slow_start_does_not_make_small_batches() {
         let mut pace = Pace::default();
-        pace.sent(1, launches(1), 1000);
+        pace.sent(1, launches(1), false, 1000);
         pace.completed(1, 30_000_000, true);
         assert_eq!(pace.expected_ns(launches(100)), 0);
-        pace.sent(2, launches(8), 40_000_000);
+        pace.sent(2, launches(8), false, 40_000_000);
         pace.completed(2, 840_000_000, true);
         assert_eq!(pace.expected_ns(launches(7)), 0);
         assert!(pace.expected_ns(launches(8)) > 700_000_000);
         // Nothing that is kept goes by it.
         assert_eq!(pace.settled_ns(launches(512)), 0);
         for value in 3..=5 {
-            pace.sent(value, launches(8), value * 1_000_000_000);
+            pace.sent(value, launches(8), false, value * 1_000_000_000);
             pace.completed(value, value * 1_000_000_000 + 16_000, true);
         }
         assert_eq!(pace.settled_ns(launches(512)), 1_024_000);

@@ -47,8 +47,8 @@ pub struct Limits {
     /// Most bytes that one batch touches, which bounds its duration until it is known how long work takes.
     pub bytes_max: u64,
     /// Longest time that a batch is expected to run, in nanoseconds, going by what earlier work took: drivers kill a submission that runs for seconds. A single command
-    /// may take longer, and so may work that is heavier than what came before. A graph is cut once, when it is captured, by what its stream's queue has taken until
-    /// then: one that is captured before anything has run, by the other limits alone.
+    /// may take longer, and so may work that is heavier than what came before. A graph is cut once, when it is captured, into parts of up to ten times as long, by what its
+    /// stream's queue was seen to take until then: before four batches have been timed, by the other limits alone.
     pub batch_ns: u64,
     /// Most bytes of small uploads and scalars carried inside one batch.
     pub inline_bytes_max: u64,

@@ -241,7 +241,16 @@ impl<D: Device> Stream<D> {
                     capture.records.push(event.clone());
                 }
             }
-            None => event.set(self.tickets().collect()),
+            None => {
+                let mut tickets: Vec<Ticket> = Vec::new();
+                for ticket in self.tickets() {
+                    match tickets.iter_mut().find(|it| it.queue == ticket.queue) {
+                        Some(it) => it.value = it.value.max(ticket.value),
+                        None => tickets.push(ticket),
+                    }
+                }
+                event.set(tickets);
+            }
         }
         Ok(())
     }

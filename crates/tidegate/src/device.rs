@@ -238,7 +238,7 @@ impl Device {
     /// handles stay as they are.
     ///
     /// # Safety
-    /// As for [`Self::module_from_trusted_wgsl`], for every module that is made through the handle and its clones.
+    /// As for [`Self::module_from_trusted_wgsl`], for every module that is made through the handle, its clones, and the streams made from either, which have a handle of their own ([`Stream::device`]).
     #[must_use]
     #[expect(
         unsafe_code,

@@ -52,11 +52,14 @@ impl Drop for Starter {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            // A child of fork has no such thread to wait for. It has no way to panic; if it has, it is over all the same.
-            if self.process == std::process::id() {
-                let _ = thread.join();
+            // A child of fork has no such thread, and what stood for it there may by now stand for another: nothing may be done with it.
+            if self.process != std::process::id() {
+                std::mem::forget(thread);
+                return;
             }
+            thread.thread().unpark();
+            // It has no way to panic; if it has, it is over all the same.
+            let _ = thread.join();
         }
     }
 }

@@ -75,7 +75,7 @@ impl Instance {
             enabled.push(khr::portability_enumeration::NAME.as_ptr());
             flags |= vk::InstanceCreateFlags::ENUMERATE_PORTABILITY_KHR;
         }
-        let on = 1_u32.to_ne_bytes();
+        let on: vk::Bool32 = vk::TRUE;
         let names = layer_settings(&on);
         let mut settings = vk::LayerSettingsCreateInfoEXT::default().settings(&names);
         let wanted = [vk::ValidationFeatureEnableEXT::SYNCHRONIZATION_VALIDATION];
@@ -261,19 +261,18 @@ fn extensions(
 }
 
 /// What the validation layer does only if asked to. Without the first, younger layers pass over what shaders read and write. An older one that does not know a name says nothing.
-fn layer_settings(on: &[u8; 4]) -> [vk::LayerSettingEXT<'_>; 2] {
+fn layer_settings(on: &vk::Bool32) -> [vk::LayerSettingEXT<'_>; 2] {
     [
         c"syncval_shader_accesses_heuristic",
         c"syncval_full_validation",
     ]
     .map(|it| vk::LayerSettingEXT {
-        // One value of four bytes, which `values` counts as four.
         value_count: 1,
+        p_values: std::ptr::from_ref(on).cast(),
         ..vk::LayerSettingEXT::default()
             .layer_name(VALIDATION_LAYER)
             .setting_name(it)
             .ty(vk::LayerSettingTypeEXT::BOOL32)
-            .values(on)
     })
 }
 

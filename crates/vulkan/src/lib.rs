@@ -164,6 +164,13 @@ pub struct VulkanDevice {
 }
 
 impl VulkanDevice {
+    /// On a lost device, where memory and pipelines are destroyed although work has used them: returns once no thread encodes or submits what names them. None begins to after that.
+    fn settle_lost(&self) {
+        if self.device.alive().is_err() {
+            self.queues.settle();
+        }
+    }
+
     /// Opens a device.
     ///
     /// # Errors
@@ -258,6 +265,7 @@ impl Device for VulkanDevice {
 
     fn free(&self, id: MemoryId) {
         if !self.device.keeps() {
+            self.settle_lost();
             self.memory.free(&self.device, id);
         }
     }
@@ -290,6 +298,7 @@ impl Device for VulkanDevice {
 
     fn destroy_pipeline(&self, id: PipelineId) {
         if !self.device.keeps() {
+            self.settle_lost();
             self.pipelines.remove(&self.device, id);
         }
     }

@@ -89,6 +89,13 @@ impl Queues {
         })
     }
 
+    /// Returns once every thread that is recording or submitting has done so.
+    pub(crate) fn settle(&self) {
+        for queue in &self.queues {
+            drop(queue.recorder.lock());
+        }
+    }
+
     /// Records and submits a batch.
     pub(crate) fn submit(
         &self,
@@ -104,6 +111,8 @@ impl Queues {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let recorder = &mut *recorder;
+        // Under the lock: what a lost device frees, it frees after whoever holds the lock.
+        device.alive()?;
         if ticket.value <= queue.progress.submitted() {
             return Err(refused(format!(
                 "ticket {} of queue {} is not after the last",
