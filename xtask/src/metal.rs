@@ -71,6 +71,11 @@ const SUITES: &[(&str, &str, &[&str])] = &[
         &["--test", "conformance", "metal"],
     ),
     ("tidegate-cli", "binary(metal)", &["--test", "metal"]),
+    (
+        "tidegate-tvm",
+        "test(metal_tests)",
+        &["--lib", "metal_tests"],
+    ),
 ];
 
 /// What makes Metal's classes software, for rustc and for rustdoc.

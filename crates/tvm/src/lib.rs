@@ -24,6 +24,8 @@ mod error;
 mod kernel;
 mod launch;
 mod layout;
+#[cfg(all(test, metal_soft))]
+mod metal_tests;
 mod module;
 mod tensor;
 mod timer;
