@@ -175,6 +175,13 @@ const TARGETS: &[Target] = &[
         bound: Bound::AtMost(1.3),
     },
     Target {
+        text: "two chains on two streams that share a queue take little longer than one",
+        workload: "streams",
+        own: &["two-sharing"],
+        others: &["one"],
+        bound: Bound::AtMost(1.3),
+    },
+    Target {
         text: "a launch costs the CPU little more than the raw calls, in ns",
         workload: "record",
         own: &["tidegate-record-submit"],

@@ -118,7 +118,7 @@ impl Workload {
             Self::new("readback",
                 "tidegate-copy", Kind::Readback, "4 bytes copied from an idle stream and read"),
             Self::new("weights", "adaptive", Kind::Weights { launches }, &weights),
-            Self::new("streams", "one", Kind::Streams, "one chain on one stream, or two chains on two"),
+            Self::new("streams", "one", Kind::Streams, "one chain on one stream, or two chains on two, which share a queue or have one each"),
             Self::new("record", "raw-record-submit", Kind::Record, "recording a chain, the wait for it not counted"),
         ]);
         all
@@ -371,6 +371,14 @@ impl Rows<'_> {
             if self.wants(two) {
                 self.made
                     .push(Two::boxed(two, &self.bench.device, &script, mode)?);
+            }
+        }
+        for (name, queues) in [("two-sharing", 1), ("two-apart", 2)] {
+            if self.wants(name) {
+                let options = self.bench.options.clone().with_queues_max(queues);
+                let device = Device::open(&options)?;
+                let mode = Mode::Stream(Policy::Adaptive);
+                self.made.push(Two::boxed(name, &device, &script, mode)?);
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Every chore of the project has one door: `cargo xtask demo | test | lint | metal | apple | fuzz | bench`.
+//! Every chore of the project has one door: `cargo xtask demo | test | lint | metal | apple | tvm | fuzz | sanitize | soak | bench`.
 //!
 //! Progress goes to standard error; what was asked for goes to standard output. Exit status: 0 done, 1 failed, 2 wrong
 //! usage.
@@ -13,12 +13,15 @@ mod metal;
 mod model;
 mod parts;
 mod planted;
+mod sanitize;
 mod shell;
+mod soak;
 mod system;
 mod terminal;
 mod test;
 mod tidy;
 mod totals;
+mod tvm;
 mod vulkan;
 
 use std::process::ExitCode;
@@ -38,6 +41,8 @@ use clap::{Parser, Subcommand};
   cargo xtask metal                     run the Metal backend, in software
   cargo xtask apple                     compile for Apple's systems, without a Mac
   cargo xtask fuzz --target wgsl        feed one part what strangers could
+  cargo xtask soak --minutes 10         random histories of calls on a hostile device
+  cargo xtask tvm                       run TVM's compiled models, on the real TVM
   cargo xtask bench --targets           next to hand-written Vulkan and wgpu")]
 struct Options {
     #[command(subcommand)]
@@ -58,8 +63,14 @@ enum Chore {
     Apple(apple::Options),
     /// Run what takes strangers' bytes under libFuzzer
     Fuzz(fuzz::Options),
+    /// Run what a model checker, Miri and the sanitizers see
+    Sanitize(sanitize::Options),
+    /// Install TVM, build the runtime for it, and test both together
+    Tvm(tvm::Options),
     /// Build for speed and run `tidegate bench`
     Bench(bench::Options),
+    /// Run random histories of calls and compare every result with a byte array's
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -71,7 +82,10 @@ fn main() -> ExitCode {
         Chore::Metal(options) => metal::run(&options),
         Chore::Apple(options) => apple::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
+        Chore::Sanitize(options) => sanitize::run(&options),
+        Chore::Tvm(options) => tvm::run(&options),
         Chore::Bench(options) => bench::run(&options),
+        Chore::Soak(options) => soak::run(&options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -8,7 +8,9 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::parts::{self, Count, Part};
-use crate::{apple, bench, fuzz, metal, model, shell, terminal, totals, vulkan};
+use crate::{
+    apple, bench, fuzz, metal, model, sanitize, shell, soak, terminal, totals, tvm, vulkan,
+};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -63,6 +65,12 @@ const PARTS: &[Part<Run>] = &[
         run: |_| bench::rows(),
     },
     Part {
+        name: "soak",
+        about: "10,000 random histories on the simulated device, and some on Vulkan, as `cargo xtask soak` runs them",
+        prepares: false,
+        run: soak::part,
+    },
+    Part {
         name: "metal",
         about: "the Metal backend on Metal's classes in software, as `cargo xtask metal` does it",
         prepares: false,
@@ -79,6 +87,18 @@ const PARTS: &[Part<Run>] = &[
         about: "seconds of each of the fuzzer's targets, as `cargo xtask fuzz` runs them",
         prepares: false,
         run: fuzz,
+    },
+    Part {
+        name: "sanitize",
+        about: "a model checker, Miri and the sanitizers, as `cargo xtask sanitize` does it",
+        prepares: false,
+        run: sanitize::part,
+    },
+    Part {
+        name: "tvm",
+        about: "the runtime for Apache TVM with the real TVM, as `cargo xtask tvm` does it",
+        prepares: false,
+        run: tvm::part,
     },
 ];
 

@@ -41,6 +41,25 @@ pub(crate) fn nextest(line: &str) -> Option<Count> {
     Some(count)
 }
 
+/// `2 failed, 12 passed, 1 skipped in 3.21s`, at times between rows of `=`.
+pub(crate) fn pytest(line: &str) -> Option<Count> {
+    let line = line.trim().trim_matches(['=', ' ']);
+    let (counts, took) = line.rsplit_once(" in ")?;
+    let is_time = took.starts_with(|c: char| c.is_ascii_digit()) && took.contains('s');
+    let mut count = Count::default();
+    for part in counts.split(',') {
+        let (number, word) = numbered(part)?;
+        match word {
+            "passed" | "xfailed" => count.passed += number,
+            "failed" | "error" | "errors" | "xpassed" => count.failed += number,
+            "skipped" => count.skipped += number,
+            "warning" | "warnings" | "deselected" => {}
+            _ => return None,
+        }
+    }
+    is_time.then_some(count)
+}
+
 fn numbered(text: &str) -> Option<(u64, &str)> {
     let (number, word) = text.trim().split_once(' ')?;
     Some((number.parse().ok()?, word.trim()))
@@ -71,6 +90,16 @@ mod tests {
             skipped,
             remark: String::new(),
         })
+    }
+
+    #[test]
+    fn reads_pytest() {
+        assert_eq!(pytest("12 passed in 3.21s\n"), count(12, 0, 0));
+        let line =
+            "==== 2 failed, 12 passed, 1 skipped, 3 warnings, 1 error in 63.21s (0:01:03) ====";
+        assert_eq!(pytest(line), count(12, 3, 1));
+        assert_eq!(pytest("FAILED tests/test_a.py - 2 results in 3s"), None);
+        assert_eq!(pytest("3 passed in the end"), None);
     }
 
     #[test]

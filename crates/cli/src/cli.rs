@@ -161,8 +161,9 @@ pub(crate) enum BenchCommand {
   tidegate bench chain
   tidegate bench chain --dispatches 1000 --workgroups 64 --rounds 100
   tidegate bench chain --device 1 --queue-family graphics --json
+  tidegate bench chain --chains 2 --reorder
 
-A step is the whole chain and one wait. Rows take turns in one process. us_per_step is the median of the rounds, low and
+A step is the whole chain, or all chains, and one wait. Rows take turns in one process. us_per_step is the median of the rounds, low and
 high its 10th and 90th percentile. Submissions and barriers are those of one step; every submission begins with one more
 barrier. A ratio says how many times as fast as every-dispatch a row is: the median of the rounds' own ratios, ratio_low
 and ratio_high being its 95 % confidence interval. A wrong result is a failure.
@@ -171,6 +172,12 @@ pub(crate) struct ChainOptions {
     /// Launches in the chain, each of which needs the result of the one before
     #[arg(long, value_name = "N", default_value_t = 262, value_parser = value_parser!(u32).range(1..=100_000), allow_negative_numbers = true)]
     pub(crate) dispatches: u32,
+    /// Chains that are independent of each other, recorded one after the other; hand-written Vulkan has one
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=64), allow_negative_numbers = true)]
+    pub(crate) chains: u32,
+    /// Add rows that put independent launches side by side, whatever order they were recorded in
+    #[arg(long)]
+    pub(crate) reorder: bool,
     /// Workgroups of a launch, each of 64 invocations
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = value_parser!(u32).range(1..=WORKGROUPS_MAX), allow_negative_numbers = true)]
     pub(crate) workgroups: u32,

@@ -14,6 +14,7 @@ pub(crate) fn document(counters: &Counters) -> Value {
         "dispatches": counters.dispatches,
         "graph_launches": counters.graph_launches,
         "barriers": counters.barriers,
+        "barriers_saved": counters.barriers_saved,
         "submissions": counters.submissions,
         "submissions_by_cause": causes,
         "flushes": counters.flushes,

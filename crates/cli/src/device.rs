@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use tidegate::{Backend, Device, DeviceInfo, Options, QueueFamily};
+use tidegate::{Backend, Device, DeviceInfo, Limits, Options, QueueFamily};
 use tidegate_vulkan::{OpenError, Select};
 
 use crate::cli::Common;
@@ -23,10 +23,16 @@ pub(crate) struct Choice {
 impl Choice {
     /// Opens it.
     pub(crate) fn open(&self, family: QueueFamily) -> Result<Device, Failure> {
+        self.open_with(family, Limits::default())
+    }
+
+    /// Opens it with other limits than the usual.
+    pub(crate) fn open_with(&self, family: QueueFamily, limits: Limits) -> Result<Device, Failure> {
         let mut options = Options::default();
         options.device = self.index.map(|it| it.to_string());
         options.backend = self.backend;
         options.queue_family = family;
+        options.limits = limits;
         options.cache_folder.clone_from(&self.cache_folder);
         Ok(Device::open(&options)?)
     }

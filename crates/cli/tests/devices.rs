@@ -126,6 +126,35 @@ fn the_chain_is_measured_and_checked() {
     assert_eq!(of("every-dispatch", "barriers"), &json!(0));
 }
 
+#[test]
+fn chains_that_are_independent_share_their_barriers() {
+    let output = run(&[
+        "bench",
+        "chain",
+        "--dispatches",
+        "10",
+        "--chains",
+        "3",
+        "--reorder",
+        "--json",
+    ]);
+    assert_succeeds(&output);
+    let document = document(&output);
+    assert_eq!(document["chains"], json!(3));
+    let rows = document["rows"].as_array().unwrap();
+    let barriers = |name: &str| -> u64 {
+        let row = rows.iter().find(|it| it["name"] == name);
+        row.unwrap_or_else(|| panic!("no row {name}"))["barriers"]
+            .as_u64()
+            .unwrap()
+    };
+    assert_eq!(barriers("until-sync"), 27);
+    assert_eq!(barriers("graph"), 27);
+    assert_eq!(barriers("until-sync-reordered"), 9);
+    assert_eq!(barriers("graph-reordered"), 9);
+    assert!(barriers("adaptive-reordered") <= barriers("adaptive"));
+}
+
 /// The layer writes what it finds to standard output, where with `--json` nothing but the document may be.
 #[cfg(target_os = "linux")]
 #[test]

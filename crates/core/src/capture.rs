@@ -3,13 +3,12 @@
 use std::fmt;
 
 use crate::batch::Batch;
-use crate::command::{Command, Launch, MemoryId, Region, Stages};
+use crate::command::{Command, Launch, MemoryId, Region};
 use crate::context::Context;
 use crate::device::Device;
 use crate::error::Error;
 use crate::event::Event;
 use crate::graph::{Graph, GraphLaunch};
-use crate::hazard::Hazards;
 use crate::kernel::{Kernel, ScalarPlace};
 use crate::pipeline::Pipeline;
 use crate::policy::{Pending, Policy, decide};
@@ -17,30 +16,19 @@ use crate::stream::{Arguments, Stream};
 use crate::transfer::{is_inline, usize_of};
 
 /// Commands captured for one submission.
-pub(crate) struct Captured<D: Device> {
+#[derive(Default)]
+pub(crate) struct Captured {
+    /// Without barriers, which are placed when the capture ends.
     pub(crate) batch: Batch,
-    /// The pipelines of its launches, in order.
-    pub(crate) pipelines: Vec<Pipeline<D>>,
     /// Calls that its commands stand for, for the counters.
     pub(crate) uploads: u64,
     pub(crate) copies: u64,
 }
 
-impl<D: Device> Captured<D> {
-    fn new() -> Self {
-        Self {
-            batch: Batch::default(),
-            pipelines: Vec::new(),
-            uploads: 0,
-            copies: 0,
-        }
-    }
-}
-
 /// Stands in a region for the constants until their memory is there.
 const CONSTANTS: MemoryId = MemoryId(u32::MAX);
 
-/// Where a launch stands in a graph.
+/// Where a launch stands among the commands that were recorded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) part: usize,
@@ -50,8 +38,9 @@ pub(crate) struct Place {
 /// Commands on their way into a graph.
 pub(crate) struct Capture<D: Device> {
     context: Context<D>,
-    pub(crate) parts: Vec<Captured<D>>,
-    hazards: Hazards,
+    /// Whose pace says how long the commands will take.
+    queue: u32,
+    pub(crate) parts: Vec<Captured>,
     pending: Pending,
     pub(crate) launches: Vec<GraphLaunch<D>>,
     pub(crate) constants: Vec<u8>,
@@ -109,11 +98,11 @@ impl Batch {
 }
 
 impl<D: Device> Capture<D> {
-    fn new(context: Context<D>) -> Self {
+    fn new(context: Context<D>, queue: u32) -> Self {
         Self {
             context,
-            parts: vec![Captured::new()],
-            hazards: Hazards::default(),
+            queue,
+            parts: vec![Captured::default()],
             pending: Pending::default(),
             launches: Vec::new(),
             constants: Vec::new(),
@@ -126,22 +115,17 @@ impl<D: Device> Capture<D> {
     /// Records a command and returns where it stands.
     pub(crate) fn record(
         &mut self,
-        stage: Stages,
         accesses: impl Iterator<Item = (Region, bool)> + Clone,
         build: impl FnOnce(&mut Batch) -> Command,
     ) -> Place {
-        let limits = self.context.limits();
-        if decide(Policy::UntilSync, self.pending, Default::default(), limits).is_some() {
-            self.parts.push(Captured::new());
-            self.hazards.reset();
+        let (limits, pending) = (self.context.limits(), self.pending());
+        if decide(Policy::UntilSync, pending, Default::default(), limits).is_some() {
+            self.parts.push(Captured::default());
             self.pending = Pending::default();
         }
         self.keep(accesses.clone());
         let part = self.parts.len() - 1;
         let batch = &mut self.parts[part].batch;
-        if let Some(barrier) = self.hazards.note(stage, accesses.clone()) {
-            batch.commands.push(Command::Barrier(barrier));
-        }
         let command = build(batch);
         batch.commands.push(command);
         let place = Place {
@@ -154,6 +138,15 @@ impl<D: Device> Capture<D> {
             self.pending.bytes = self.pending.bytes.saturating_add(region.bytes);
         }
         place
+    }
+
+    /// What the last part holds, with how long it will take.
+    fn pending(&self) -> Pending {
+        let state = self.context.0.state();
+        Pending {
+            expected_ns: state.lane(self.queue).pace.settled_ns(self.pending),
+            ..self.pending
+        }
     }
 
     /// Keeps what a command uses alive.
@@ -230,7 +223,7 @@ impl<D: Device> Capture<D> {
         } else {
             &[]
         };
-        let place = self.record(Stages::COMPUTE, accesses, |batch| {
+        let place = self.record(accesses, |batch| {
             let regions = arguments.regions.iter().copied().chain(block);
             Command::Launch(Launch {
                 pipeline: pipeline.id(),
@@ -239,7 +232,6 @@ impl<D: Device> Capture<D> {
                 grid,
             })
         });
-        self.parts[place.part].pipelines.push(pipeline.clone());
         self.launches.push(GraphLaunch {
             place,
             pipeline: pipeline.clone(),
@@ -261,7 +253,7 @@ impl<D: Device> Stream<D> {
     pub fn begin_capture(&mut self) -> Result<(), Error> {
         self.must_not_capture("the begin of a capture")?;
         self.context.0.state().check_lost()?;
-        self.capture = Some(Box::new(Capture::new(self.context.clone())));
+        self.capture = Some(Box::new(Capture::new(self.context.clone(), self.queue)));
         Ok(())
     }
 
@@ -291,13 +283,13 @@ impl<D: Device> Stream<D> {
         };
         let access = std::iter::once((region, true));
         if is_inline(region) {
-            capture.record(Stages::TRANSFER, access, |batch| Command::Upload {
+            capture.record(access, |batch| Command::Upload {
                 target: region,
                 data: batch.push_data(data),
             });
         } else {
             let source = capture.constant(data, 16);
-            capture.record(Stages::TRANSFER, access, |_| Command::Copy {
+            capture.record(access, |_| Command::Copy {
                 source,
                 target: region,
             });
@@ -321,10 +313,7 @@ impl<D: Device> Stream<D> {
                 ..kept
             };
             let access = std::iter::once((target, true));
-            capture.record(Stages::TRANSFER, access, |_| Command::Copy {
-                source,
-                target,
-            });
+            capture.record(access, |_| Command::Copy { source, target });
             target.offset += target.bytes;
         }
     }

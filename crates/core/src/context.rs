@@ -4,18 +4,17 @@
 //! the short time that recording takes. A batch is encoded without the state, so that other streams record meanwhile.
 
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use crate::batch::Batch;
 use crate::command::Ticket;
 use crate::counters::Counters;
 use crate::device::{Capabilities, Device, DeviceError};
 use crate::error::Error;
-use crate::lane::Lane;
-use crate::memory::Memory;
-use crate::pipeline::Pipelines;
 use crate::policy::{Cause, Limits, Policy, decide, worth_asking};
 use crate::state::State;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::watch::Handle;
 
 /// A device together with everything that its streams, buffers and events share. Clones are handles to the same context.
@@ -43,6 +42,10 @@ pub(crate) struct Shared<D: Device> {
     pub(crate) limits: Limits,
     pub(crate) slots: Vec<Mutex<Slot>>,
     state: Mutex<State>,
+    /// Where the device tells in which process this is, and what it told at first.
+    process: Option<(&'static AtomicU32, u32)>,
+    /// Stands in for the state in a child of fork, where its lock may be held by a thread that is not there.
+    forked: OnceLock<Mutex<State>>,
     /// Signalled when a host copy in place has ended.
     pub(crate) host_done: Condvar,
 }
@@ -68,24 +71,13 @@ impl<D: Device> Context<D> {
         };
         // More could not be told apart in a set of 64 bits, and no device has as many.
         let queues = device.capabilities().queues.clamp(1, 64);
-        let state = State {
-            lanes: (0..queues)
-                .map(|_| Lane::new(queues, limits.staging_bytes))
-                .collect(),
-            memory: Memory::default(),
-            pipelines: Pipelines::default(),
-            counters: Counters::default(),
-            device_bytes: 0,
-            host_bytes: 0,
-            lost: None,
-            tracer: None,
-            graphs: 0,
-            faults: 0,
-            fault: None,
-        };
+        let state = State::new(queues, limits.staging_bytes);
+        let process = device.process();
         Self(Arc::new(Handle {
             companion: OnceLock::new(),
             shared: Arc::new(Shared {
+                process: process.map(|it| (it, it.load(Ordering::Relaxed))),
+                forked: OnceLock::new(),
                 device,
                 limits,
                 slots: (0..queues).map(|_| Mutex::default()).collect(),
@@ -129,7 +121,21 @@ impl<D: Device> Context<D> {
 impl<D: Device> Shared<D> {
     /// The state. A panic elsewhere poisons nothing: nothing that runs under the lock is left half done by a panic.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let state = if self.is_forked() {
+            let queues = self.slots.len() as u32;
+            self.forked
+                .get_or_init(|| Mutex::new(State::forked(queues, self.limits.staging_bytes)))
+        } else {
+            &self.state
+        };
+        state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this process is a child of the one that took the device into use. It then has the thread that forked, and no other.
+    #[inline]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.process
+            .is_some_and(|(now, then)| now.load(Ordering::Relaxed) != then)
     }
 
     pub(crate) fn slot(&self, queue: u32) -> MutexGuard<'_, Slot> {
@@ -150,8 +156,7 @@ impl<D: Device> Shared<D> {
         loop {
             state = self.state();
             state.check_lost()?;
-            let lane = state.lane_mut(queue);
-            if value <= lane.submitted || !take(lane, &mut slot) {
+            if value <= state.lane(queue).submitted || !self.take(&mut state, &mut slot, queue) {
                 return Ok(());
             }
             drop(state);
@@ -175,6 +180,17 @@ impl<D: Device> Shared<D> {
             Some(value) => self.wait_submitted(Ticket { queue, value }),
             None => self.submit(queue, taken, Cause::Limit),
         }
+    }
+
+    /// Moves the pending batch into the slot, unless one is still there. False if there is nothing to submit.
+    pub(crate) fn take(&self, state: &mut State, slot: &mut Slot, queue: u32) -> bool {
+        if slot.taken.is_none() && !state.lane(queue).batch.is_empty() {
+            if self.limits.reorder {
+                state.reorder_pending(queue);
+            }
+            slot.taken = Some(state.lane_mut(queue).take());
+        }
+        slot.taken.is_some()
     }
 
     pub(crate) fn hand_over(&self, slot: &mut Slot, queue: u32) -> Result<(), DeviceError> {
@@ -261,7 +277,10 @@ impl<D: Device> Shared<D> {
         for ticket in tickets.clone() {
             self.submit(ticket.queue, ticket.value, Cause::Wait)?;
         }
-        self.state().counters.syncs += 1;
+        let mut state = self.state();
+        state.check_lost()?;
+        state.counters.syncs += 1;
+        drop(state);
         for ticket in tickets {
             self.wait_submitted(ticket)?;
         }
@@ -291,8 +310,8 @@ impl<D: Device> Shared<D> {
             if ticket.value <= state.lane(ticket.queue).completed {
                 return Ok(());
             }
-            let now = state.progress(ticket.queue);
-            if progress == Some(now) {
+            let now = state.progress(ticket);
+            if progress.as_ref() == Some(&now) {
                 return Err(state.stalled(ticket));
             }
             progress = Some(now);
@@ -321,8 +340,8 @@ impl<D: Device> Shared<D> {
         }
     }
 
-    /// Cuts the batch if the policy says so, after a command was recorded. The command *is* recorded: that a submission finds no memory is reported by whatever
-    /// needs it next.
+    /// Cuts the batch if the policy says so, after a command was recorded. The command *is* recorded: that a submission finds no memory, or the host none to ask
+    /// how far the device is, is no error of it. What needs either next reports it.
     pub(crate) fn after(
         &self,
         mut state: MutexGuard<'_, State>,
@@ -336,7 +355,11 @@ impl<D: Device> Shared<D> {
         }
         lane.prompt |= policy != Policy::UntilSync;
         if worth_asking(policy, lane.pending) && !lane.in_flight.is_empty() {
-            self.poll(&mut state, queue)?;
+            match self.poll(&mut state, queue) {
+                // Then it is not known how far the device is.
+                Ok(()) | Err(Error::SubmissionOutOfMemory) => {}
+                Err(error) => return Err(error),
+            }
         }
         let lane = state.lane(queue);
         let Some(cause) = decide(policy, lane.pending(), lane.in_flight(), &self.limits) else {
@@ -354,6 +377,9 @@ impl<D: Device> Shared<D> {
 /// A wait that took longer than this many nanoseconds began before the work was complete.
 const WAITED_NS: u64 = 2000;
 
+/// How often the last wait for a queue is made again.
+const LAST_WAITS_MAX: u32 = 16;
+
 /// Nothing is left that could record or wait. What may still run after the longest wait keeps its memory: that is left to the device's own end.
 impl<D: Device> Drop for Shared<D> {
     fn drop(&mut self) {
@@ -362,7 +388,14 @@ impl<D: Device> Drop for Shared<D> {
             // An error has nobody left to hear it. A stall or a loss ends the waiting: no other queue would do better.
             let submitted = self.submit(queue, value, Cause::Flush);
             let value = self.state().lane(queue).submitted;
-            let ended = submitted.and(self.wait_submitted(Ticket { queue, value }));
+            let mut ended = submitted.and(self.wait_submitted(Ticket { queue, value }));
+            for _ in 0..LAST_WAITS_MAX {
+                // The host may have no memory for a wait, and have some for the next one: without it, what the queue uses would never be given back.
+                if !matches!(ended, Err(Error::SubmissionOutOfMemory)) {
+                    break;
+                }
+                ended = self.wait_submitted(Ticket { queue, value });
+            }
             if matches!(ended, Err(Error::Stalled { .. } | Error::Lost(_))) {
                 break;
             }
@@ -391,12 +424,4 @@ impl<D: Device> Drop for Shared<D> {
 fn staging_bytes(wanted: u64, device: &Capabilities) -> u64 {
     let most = device.allocation_bytes_max.min(1 << 40);
     wanted.min(most).max(1 << 12) & !0xff
-}
-
-/// Moves the pending batch into the slot, unless one is still there. False if there is nothing to submit.
-pub(crate) fn take(lane: &mut Lane, slot: &mut Slot) -> bool {
-    if slot.taken.is_none() && !lane.batch.is_empty() {
-        slot.taken = Some(lane.take());
-    }
-    slot.taken.is_some()
 }

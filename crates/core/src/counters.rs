@@ -12,6 +12,8 @@ pub struct Counters {
     pub graph_launches: u64,
     /// Barriers placed inside batches.
     pub barriers: u64,
+    /// Barriers that another order made unnecessary, with [`Limits::reorder`](crate::Limits::reorder).
+    pub barriers_saved: u64,
     /// Batches submitted.
     pub submissions: u64,
     /// Batches submitted, in the order of [`Cause::ALL`].

@@ -1,6 +1,7 @@
 //! The seam: what a backend does. One call a batch, not one call a command.
 
 use std::fmt;
+use std::sync::atomic::AtomicU32;
 
 use crate::batch::Batch;
 use crate::command::{GraphId, MemoryId, PipelineId, Ticket};
@@ -148,6 +149,12 @@ impl std::error::Error for DeviceError {}
 pub trait Device: Send + Sync + 'static {
     /// What the device is and can do. Constant.
     fn capabilities(&self) -> &Capabilities;
+
+    /// A number that is another one in a process forked from the one that opened the device, where a process can fork. Core asks it before it takes a lock, which in a child may
+    /// be held for ever by a thread that is not there, and in a child calls nothing else but `free`, `destroy_pipeline`, `forget_graph` and `drop`. These must then do nothing.
+    fn process(&self) -> Option<&'static AtomicU32> {
+        None
+    }
 
     /// Nanoseconds since some moment, for deciding when to cut, and for traces. Always 0 on a device without a clock, whose work is then cut by counts alone.
     fn now_ns(&self) -> u64 {

@@ -35,6 +35,8 @@ pub enum Error {
     },
     /// The device is gone. Open it again to go on.
     Lost(Arc<Fault>),
+    /// The device was opened by the process that this one was forked from. A child may drop what it has of it, end, or run another program.
+    Forked,
     /// A submission failed. Results that were not complete are gone; the stream works on.
     Failed(Arc<Fault>),
     /// The device made no progress for as long as [`Limits::wait_ns`](crate::Limits::wait_ns) allows.
@@ -265,6 +267,8 @@ impl fmt::Display for Fault {
     }
 }
 
+const FORKED: &str = "the device was opened before this process was forked, and drivers do not outlive a fork; open it in the child only, or start the child as a program of its own";
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -289,6 +293,7 @@ impl fmt::Display for Error {
                 "a buffer of {requested} bytes; the device allows {allowed}; split it"
             ),
             Self::Lost(fault) => write!(f, "the device is lost: {fault}; open it again"),
+            Self::Forked => f.write_str(FORKED),
             Self::Failed(fault) => write!(f, "a submission failed: {fault}"),
             Self::Stalled {
                 queue,

@@ -1,12 +1,13 @@
 //! Events: points in a stream's work that other streams and the host can wait for.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crate::command::Ticket;
 use crate::context::Context;
 use crate::device::Device;
 use crate::error::Error;
+use crate::sync::Mutex;
 
 /// A point in a stream's work. Clones are handles to the same event, for any thread. An event never recorded is complete, as in CUDA.
 pub struct Event<D: Device> {
@@ -70,12 +71,20 @@ impl<D: Device> Event<D> {
         &self.context
     }
 
-    pub(crate) fn tickets(&self) -> Vec<Ticket> {
+    /// What must be complete for it to be complete: one ticket a queue, none before it was recorded. Neither waits nor submits. None in a child of fork, where the lock may be held for ever and where
+    /// whoever needs them is refused.
+    pub fn tickets(&self) -> Vec<Ticket> {
+        if self.context.0.is_forked() {
+            return Vec::new();
+        }
         let tickets = self.tickets.lock();
         tickets.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn set(&self, tickets: Vec<Ticket>) {
+        if self.context.0.is_forked() {
+            return;
+        }
         *self.tickets.lock().unwrap_or_else(PoisonError::into_inner) = tickets;
     }
 }

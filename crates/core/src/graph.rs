@@ -15,6 +15,7 @@ use crate::hazard::Hazards;
 use crate::lane::Lane;
 use crate::pipeline::{Pipeline, Retired};
 use crate::policy::{Cause, Pending};
+use crate::reorder::place;
 use crate::state::State;
 use crate::stream::{Arguments, Stream, check, report_fault};
 use crate::transfer::CHUNK_BYTES_MAX;
@@ -39,6 +40,8 @@ pub struct Graph<D: Device> {
 pub(crate) struct Part {
     pub(crate) id: GraphId,
     version: u64,
+    /// Its commands as they were recorded, without barriers: what they mean, whatever order is made of them.
+    recorded: Vec<Command>,
     body: Arc<Batch>,
     /// What it touches: each allocation once, and whether it is written.
     uses: Vec<(MemoryId, Touched)>,
@@ -58,6 +61,7 @@ struct Touched {
 struct Totals {
     dispatches: u64,
     barriers: u64,
+    barriers_saved: u64,
     blits: u64,
     uploads: u64,
     copies: u64,
@@ -115,7 +119,8 @@ impl<D: Device> Graph<D> {
         let pins = std::mem::take(&mut capture.pins);
         let parts = std::mem::take(&mut capture.parts);
         let parts = parts.into_iter().filter(|it| !it.batch.is_empty());
-        let parts = parts.map(|body| state.graph_part(body)).collect();
+        let reorder = context.limits().reorder;
+        let parts = parts.map(|it| state.graph_part(it, reorder)).collect();
         drop(state);
         Ok(Self {
             context,
@@ -187,7 +192,7 @@ impl<D: Device> Graph<D> {
             ..arguments
         };
         let part = &self.parts[launch.place.part];
-        let Some(Command::Launch(command)) = part.body.commands.get(launch.place.command) else {
+        let Some(Command::Launch(command)) = part.recorded.get(launch.place.command) else {
             return Ok(());
         };
         let kernel = pipeline.kernel();
@@ -233,35 +238,9 @@ impl<D: Device> Graph<D> {
 
     /// Places the barriers of a part anew, after regions of it were replaced with `added`.
     fn place_barriers(&mut self, at: usize, added: &[Region]) {
-        let part = &mut self.parts[at];
-        let old = std::mem::take(&mut Arc::make_mut(&mut part.body).commands);
-        let mut launches = self.launches.iter_mut().filter(|it| it.place.part == at);
-        let mut kernels = Vec::new();
-        let mut hazards = Hazards::default();
-        let mut commands = Vec::with_capacity(old.len());
-        for command in old {
-            if matches!(command, Command::Barrier(_)) {
-                continue;
-            }
-            let launch = match command {
-                Command::Launch(_) => launches.next(),
-                _ => None,
-            };
-            let kernel = launch.as_ref().map(|it| it.pipeline.kernel());
-            let accesses = part.body.accesses(&command, kernel);
-            if let Some(barrier) = hazards.note(command.stage(), accesses) {
-                commands.push(Command::Barrier(barrier));
-            }
-            if let Some(launch) = launch {
-                launch.place.command = commands.len();
-                kernels.push(launch.pipeline.clone());
-            }
-            commands.push(command);
-        }
-        Arc::make_mut(&mut part.body).commands = commands;
         let context = self.context.clone();
         let mut state = context.0.state();
-        self.parts[at].summarise(&state, &kernels);
+        self.parts[at].place(&mut state, context.limits().reorder);
         self.keep_used(&mut state, added);
         context.0.trim_excess(&mut state);
     }
@@ -286,9 +265,28 @@ impl<D: Device> Graph<D> {
 }
 
 impl Part {
-    /// Notes what the commands touch. `pipelines` are those of its launches, in order.
-    fn summarise<D: Device>(&mut self, state: &State, pipelines: &[Pipeline<D>]) {
-        let mut launches = pipelines.iter();
+    /// Makes commands with barriers of what was recorded, and notes what they touch.
+    fn place(&mut self, state: &mut State, reorder: bool) {
+        let State {
+            pipelines,
+            reorder: other_order,
+            ..
+        } = state;
+        let kernel = |id| pipelines.kernel(id).map(|it| &**it);
+        let body = Arc::make_mut(&mut self.body);
+        let recorded = self.recorded.iter().copied();
+        place(body, recorded, &mut Hazards::default(), kernel);
+        let saved = if reorder {
+            other_order.arrange(body, kernel)
+        } else {
+            0
+        };
+        self.summarise(state);
+        self.totals.barriers_saved = saved;
+    }
+
+    /// Notes what the commands touch.
+    fn summarise(&mut self, state: &State) {
         let mut uses: Vec<(MemoryId, Touched)> = Vec::new();
         let mut pending = Pending::default();
         let mut totals = Totals {
@@ -297,8 +295,8 @@ impl Part {
             ..Totals::default()
         };
         for command in &self.body.commands {
-            let pipeline = match command {
-                Command::Launch(_) => launches.next(),
+            let kernel = match command {
+                Command::Launch(it) => state.pipelines.kernel(it.pipeline),
                 _ => None,
             };
             totals.count(command);
@@ -306,7 +304,7 @@ impl Part {
                 continue;
             }
             pending.commands += 1;
-            for (region, write) in self.body.accesses(command, pipeline.map(Pipeline::kernel)) {
+            for (region, write) in self.body.accesses(command, kernel.map(|it| &**it)) {
                 pending.bytes = pending.bytes.saturating_add(region.bytes);
                 let at = uses.iter().position(|it| it.0 == region.memory);
                 let at = at.unwrap_or_else(|| {
@@ -360,13 +358,15 @@ impl Totals {
 }
 
 impl State {
-    /// Numbers a captured batch, and notes what it touches.
-    fn graph_part<D: Device>(&mut self, captured: Captured<D>) -> Part {
+    /// Numbers what was captured for one submission, and places its barriers.
+    fn graph_part(&mut self, captured: Captured, reorder: bool) -> Part {
         self.graphs += 1;
+        let mut batch = captured.batch;
         let mut part = Part {
             id: GraphId(self.graphs),
             version: 0,
-            body: Arc::new(captured.batch),
+            recorded: std::mem::take(&mut batch.commands),
+            body: Arc::new(batch),
             uses: Vec::new(),
             pending: Pending::default(),
             totals: Totals {
@@ -375,7 +375,7 @@ impl State {
                 ..Totals::default()
             },
         };
-        part.summarise(self, &captured.pipelines);
+        part.place(self, reorder);
         part
     }
 
@@ -398,6 +398,7 @@ impl State {
         let (counters, totals) = (&mut self.counters, part.totals);
         counters.dispatches += totals.dispatches;
         counters.barriers += totals.barriers;
+        counters.barriers_saved += totals.barriers_saved;
         counters.blits += totals.blits;
         counters.cpu_to_gpu += totals.uploads;
         counters.gpu_to_gpu += totals.copies;

@@ -185,6 +185,8 @@ impl Hazards {
 mod tests {
     use super::*;
 
+    const MANY: u64 = if cfg!(miri) { 100 } else { 1000 };
+
     /// Each step is (stage, allocation, bytes, write); the result has a letter a step: `.` none, `c` compute only, `w` wide.
     #[track_caller]
     fn check(steps: &[(char, u32, std::ops::Range<u64>, bool)], want: &str) {
@@ -256,10 +258,10 @@ mod tests {
             offset: i * 100,
             bytes: 10,
         };
-        for i in 0..1000 {
+        for i in 0..MANY {
             hazards.note(Stages::COMPUTE, std::iter::once((region(i), true)));
         }
-        for i in 0..1000 {
+        for i in 0..MANY {
             assert!(hazards.conflicts(region(i), false), "range {i}");
         }
         assert!(hazards.touches.len() <= TOUCHES_MAX as usize);

@@ -1,12 +1,11 @@
 //! Copies between the host and memory that it reaches, beside the streams.
 
-use std::sync::MutexGuard;
-
 use crate::command::Region;
 use crate::context::Shared;
 use crate::device::{Device, DeviceError};
 use crate::error::Error;
 use crate::state::State;
+use crate::sync::MutexGuard;
 
 /// Larger copies in place do not hold the state meanwhile.
 const LOCKED_BYTES_MAX: u64 = 64 << 10;

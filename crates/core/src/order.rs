@@ -1,13 +1,14 @@
 //! Order across queues: what a command of one queue must wait for on another.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use crate::command::{Region, Ticket};
-use crate::context::{Shared, Slot, take};
+use crate::context::{Shared, Slot};
 use crate::device::Device;
 use crate::error::Error;
 use crate::policy::{Cause, Policy, decide};
 use crate::state::State;
+use crate::sync::MutexGuard;
 
 impl<D: Device> Shared<D> {
     /// The state, ready for `queue` to record a command with these accesses: there is room in the batch, nobody copies in place, and whatever other queues did
@@ -152,7 +153,7 @@ impl<D: Device> Shared<D> {
         value: u64,
         cause: Cause,
     ) -> Result<(), Error> {
-        while state.lane(queue).submitted < value && take(state.lane_mut(queue), slot) {
+        while state.lane(queue).submitted < value && self.take(state, slot, queue) {
             let result = self.hand_over(slot, queue);
             self.settle(state, slot, queue, cause, result)?;
         }

@@ -17,6 +17,8 @@ pub(crate) struct Pace {
     byte_ns: Option<f64>,
     /// Whether that was ever measured between two ends that were seen. What was not holds the device's start as well, and perhaps the driver's first use of a kernel.
     exact: bool,
+    /// How often it was measured.
+    measured: u32,
     /// When the last batch was seen complete, and whether it cannot have been complete for long by then.
     done_at: u64,
     done_sharply: bool,
@@ -38,6 +40,8 @@ struct Sent {
 const TELLING_COMMANDS: u32 = 64;
 /// A batch of fewer commands says more of how long the device takes to start than of the commands.
 const FEW_COMMANDS: u32 = 8;
+/// The least measurement is believed at once, so that after so many a slow start is forgotten.
+const SETTLED: u32 = 4;
 
 impl Pace {
     /// A batch was handed over, which took until `now`.
@@ -96,6 +100,7 @@ impl Pace {
     }
 
     fn learn(&mut self, byte_ns: f64, exact: bool) {
+        self.measured = self.measured.saturating_add(1);
         let known = self.byte_ns;
         self.byte_ns = Some(match known {
             None => byte_ns,
@@ -109,6 +114,14 @@ impl Pace {
     /// How long the caller takes for a command, in nanoseconds; 0 if unknown.
     pub(crate) fn command_ns(&self) -> u64 {
         self.command_ns.map_or(0, |it| it as u64)
+    }
+
+    /// As [`Self::expected_ns`], for what is decided once and for long: 0 until it was measured a few times, as the first work of a kernel may take a driver long.
+    pub(crate) fn settled_ns(&self, pending: Pending) -> u64 {
+        if self.measured < SETTLED {
+            return 0;
+        }
+        self.expected_ns(pending)
     }
 
     /// How long pending work will take, in nanoseconds; 0 if unknown. Of few commands nothing is said from guesses.
@@ -230,5 +243,12 @@ mod tests {
         pace.completed(2, 840_000_000, true);
         assert_eq!(pace.expected_ns(launches(7)), 0);
         assert!(pace.expected_ns(launches(8)) > 700_000_000);
+        // Nothing that is kept goes by it.
+        assert_eq!(pace.settled_ns(launches(512)), 0);
+        for value in 3..=5 {
+            pace.sent(value, launches(8), value * 1_000_000_000);
+            pace.completed(value, value * 1_000_000_000 + 16_000, true);
+        }
+        assert_eq!(pace.settled_ns(launches(512)), 1_024_000);
     }
 }

@@ -91,13 +91,16 @@ impl Pipelines {
     }
 
     fn remove(&mut self, id: PipelineId) {
-        self.names[id.0 as usize] = None;
-        self.vacant.push(id.0);
+        // A child of fork knows none of its parent's.
+        if let Some(name) = self.names.get_mut(id.0 as usize) {
+            *name = None;
+            self.vacant.push(id.0);
+        }
     }
 
     /// What a pipeline was made from.
-    pub(crate) fn kernel(&self, id: PipelineId) -> Option<Arc<Kernel>> {
-        self.names.get(id.0 as usize)?.clone()
+    pub(crate) fn kernel(&self, id: PipelineId) -> Option<&Arc<Kernel>> {
+        self.names.get(id.0 as usize)?.as_ref()
     }
 
     /// Names of kernels, each once, in order.

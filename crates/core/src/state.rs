@@ -1,5 +1,6 @@
 //! Everything that recording reads and writes, under one lock.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::batch::Batch;
@@ -11,6 +12,7 @@ use crate::error::{Error, Fault};
 use crate::lane::Lane;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
+use crate::reorder::Reorder;
 use crate::trace::Tracer;
 
 /// The lanes, the memory's rows and what else recording needs. Nothing here blocks.
@@ -24,16 +26,56 @@ pub(crate) struct State {
     pub(crate) device_bytes: u64,
     pub(crate) host_bytes: u64,
     pub(crate) lost: Option<Arc<Fault>>,
+    pub(crate) reorder: Reorder,
+    /// Whether this stands in for the state in a child of fork. It counts as lost.
+    pub(crate) forked: bool,
     /// The trace that is being taken, if one is.
     pub(crate) tracer: Option<Box<Tracer>>,
     /// Graphs made so far, which are never numbered again.
     pub(crate) graphs: u64,
     /// Failed submissions so far, and the last one.
     pub(crate) faults: u64,
+    /// How many of them a stream has reported. A cell, so that a report needs no more than to read the rest.
+    pub(crate) faults_told: Cell<u64>,
     pub(crate) fault: Option<Arc<Fault>>,
 }
 
 impl State {
+    /// Nothing recorded yet.
+    pub(crate) fn new(queues: u32, staging_bytes: u64) -> Self {
+        Self {
+            lanes: (0..queues)
+                .map(|_| Lane::new(queues, staging_bytes))
+                .collect(),
+            memory: Memory::default(),
+            pipelines: Pipelines::default(),
+            counters: Counters::default(),
+            device_bytes: 0,
+            host_bytes: 0,
+            lost: None,
+            reorder: Reorder::default(),
+            forked: false,
+            tracer: None,
+            graphs: 0,
+            faults: 0,
+            faults_told: Cell::new(0),
+            fault: None,
+        }
+    }
+
+    /// What a child of fork has of the state: nothing but that it cannot be used.
+    pub(crate) fn forked(queues: u32, staging_bytes: u64) -> Self {
+        let fault = Fault {
+            kernels: Vec::new(),
+            detail: Error::Forked.to_string(),
+        };
+        Self {
+            lost: Some(Arc::new(fault)),
+            forked: true,
+            ..Self::new(queues, staging_bytes)
+        }
+    }
+
     pub(crate) fn lane(&self, queue: u32) -> &Lane {
         &self.lanes[queue as usize]
     }
@@ -44,6 +86,7 @@ impl State {
 
     pub(crate) fn check_lost(&self) -> Result<(), Error> {
         match &self.lost {
+            Some(_) if self.forked => Err(Error::Forked),
             Some(fault) => Err(Error::Lost(Arc::clone(fault))),
             None => Ok(()),
         }
@@ -75,6 +118,16 @@ impl State {
             }
         }
         value
+    }
+
+    /// Gives the pending batch of `queue` an order with fewer barriers, if there is one.
+    pub(crate) fn reorder_pending(&mut self, queue: u32) {
+        let batch = &mut self.lanes[queue as usize].batch;
+        let kernel = |id| self.pipelines.kernel(id).map(|it| &**it);
+        let saved = self.reorder.arrange(batch, kernel);
+        // The counters may have been reset since they were placed.
+        self.counters.barriers = self.counters.barriers.saturating_sub(saved);
+        self.counters.barriers_saved += saved;
     }
 
     /// Whether nobody but `queue` has used any of this memory, which is nearly always so and then answers what [`Self::host_busy`] and [`Self::depends`] would say.
@@ -204,24 +257,28 @@ impl State {
         }
     }
 
-    /// How far `queue` has come, with the queues that its batches in flight wait for, and those that these wait for.
-    pub(crate) fn progress(&self, queue: u32) -> u64 {
-        let bit = |queue: u32| 1_u64.checked_shl(queue).unwrap_or(0);
-        let (mut queues, mut before) = (bit(queue), 0);
-        while queues != before {
-            before = queues;
+    /// How far the work that `ticket` is complete with has come, by queue: its own, and what its batches in flight wait for on others. What other queues do besides is no progress, or else a
+    /// busy neighbour would hide a stall for ever.
+    pub(crate) fn progress(&self, ticket: Ticket) -> Vec<u64> {
+        let mut needed = vec![0; self.lanes.len()];
+        needed[ticket.queue as usize] = ticket.value;
+        loop {
+            let before = needed.clone();
             for (queue, lane) in self.lanes.iter().enumerate() {
-                if queues & bit(queue as u32) != 0 {
-                    let batches = lane.in_flight.iter().flat_map(|(_, batch)| &batch.waits);
-                    queues = batches.fold(queues, |all, it| all | bit(it.queue));
+                let batches = lane.in_flight.iter();
+                for (_, batch) in batches.filter(|it| it.0 <= before[queue]) {
+                    for wait in &batch.waits {
+                        let needed = &mut needed[wait.queue as usize];
+                        *needed = wait.value.max(*needed);
+                    }
                 }
             }
+            if needed == before {
+                break;
+            }
         }
-        let chosen = self.lanes.iter().enumerate();
-        chosen
-            .filter(|(it, _)| queues & bit(*it as u32) != 0)
-            .map(|(_, lane)| lane.completed)
-            .sum()
+        let lanes = self.lanes.iter().zip(needed);
+        lanes.map(|(it, needed)| it.completed.min(needed)).collect()
     }
 
     pub(crate) fn stalled(&self, ticket: Ticket) -> Error {
@@ -246,5 +303,49 @@ impl State {
             }
         }
         self.pipelines.names(&ids)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Batch `value` of queue 0 is in flight and waits for a ticket of queue 1.
+    fn waiting(value: u64, other: u64) -> State {
+        let mut state = State::new(2, 0);
+        let mut batch = Batch::default();
+        batch.waits.push(Ticket {
+            queue: 1,
+            value: other,
+        });
+        state.lane_mut(0).in_flight.push_back((value, batch));
+        state
+    }
+
+    #[test]
+    fn a_busy_neighbour_hides_no_stall() {
+        let mut state = waiting(1, 5);
+        let ticket = Ticket { queue: 0, value: 1 };
+        let before = state.progress(ticket);
+        state.lane_mut(1).complete(4);
+        let half = state.progress(ticket);
+        assert_ne!(half, before, "it has come nearer to what is waited for");
+        state.lane_mut(1).complete(5);
+        let met = state.progress(ticket);
+        assert_ne!(met, half);
+        state.lane_mut(1).complete(9);
+        assert_eq!(state.progress(ticket), met, "nobody waits for that");
+    }
+
+    #[test]
+    fn what_moves_is_not_taken_for_a_stall() {
+        let mut state = waiting(4, 1);
+        state.lane_mut(0).complete(3);
+        state.lane_mut(1).complete(1);
+        let ticket = Ticket { queue: 0, value: 5 };
+        let before = state.progress(ticket);
+        // The queue gets on by as much as the other, which nothing in flight waits for any more, had come.
+        state.lane_mut(0).complete(4);
+        assert_ne!(state.progress(ticket), before);
     }
 }

@@ -68,7 +68,10 @@ impl<D: Device> Drop for Stream<D> {
     fn drop(&mut self) {
         // An error is kept by the context: whoever waits for this work gets it.
         let _ = self.context.0.submit(self.queue, self.last, Cause::Flush);
-        self.context.0.state().lane_mut(self.queue).streams -= 1;
+        let mut state = self.context.0.state();
+        let lane = state.lane_mut(self.queue);
+        // A child of fork has not counted its parent's.
+        lane.streams = lane.streams.saturating_sub(1);
     }
 }
 
@@ -80,7 +83,8 @@ impl<D: Device> Context<D> {
     pub fn stream(&self, policy: Policy) -> Result<Stream<D>, Error> {
         let mut state = self.0.state();
         state.check_lost()?;
-        let faults_seen = state.faults;
+        // What nobody was told of may have spoilt what this stream reads.
+        let faults_seen = state.faults_told.get();
         let lanes = state.lanes.iter().enumerate();
         let queue = lanes
             .min_by_key(|(_, it)| it.streams)
@@ -309,6 +313,7 @@ pub(crate) fn report_fault(seen: &mut u64, state: &State) -> Result<(), Error> {
     match &state.fault {
         Some(fault) if *seen < state.faults => {
             *seen = state.faults;
+            state.faults_told.set(state.faults);
             Err(Error::Failed(std::sync::Arc::clone(fault)))
         }
         _ => Ok(()),

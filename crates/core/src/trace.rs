@@ -241,7 +241,7 @@ impl State {
                 let (name, bytes, workgroups) = match command {
                     Command::Barrier(_) => return None,
                     Command::Launch(it) => {
-                        let kernel = pipelines.kernel(it.pipeline)?;
+                        let kernel = Arc::clone(pipelines.kernel(it.pipeline)?);
                         let bytes = body.bindings(it).iter().map(|it| it.bytes).sum();
                         let grid = it.grid.map(u64::from);
                         let workgroups = grid.into_iter().fold(1, u64::saturating_mul);

@@ -1,7 +1,6 @@
 //! Uploads, downloads, copies and fills.
 
 use std::fmt;
-use std::sync::MutexGuard;
 
 use crate::allocate::Memory;
 use crate::command::{Command, MemoryId, Region, Stages, Ticket};
@@ -12,6 +11,7 @@ use crate::memory::capacity;
 use crate::policy::Cause;
 use crate::state::State;
 use crate::stream::{Stream, report_fault};
+use crate::sync::MutexGuard;
 
 /// Largest upload whose bytes travel inside the batch: what `vkCmdUpdateBuffer` may take is 65,536, but beyond a page the ring is cheaper.
 const INLINE_BYTES_MAX: u64 = 4096;
@@ -287,10 +287,7 @@ impl<D: Device> Stream<D> {
         self.check_align("copy", &[source.offset, target.offset, bytes])?;
         if let Some(capture) = &mut self.capture {
             let accesses = [(source, false), (target, true)].into_iter();
-            capture.record(Stages::TRANSFER, accesses, |_| Command::Copy {
-                source,
-                target,
-            });
+            capture.record(accesses, |_| Command::Copy { source, target });
             capture.count(0, 1);
             return Ok(());
         }
@@ -347,7 +344,7 @@ impl<D: Device> Stream<D> {
             pattern: u32::from_ne_bytes(word),
         };
         if let Some(capture) = &mut self.capture {
-            capture.record(Stages::TRANSFER, access, |_| fill);
+            capture.record(access, |_| fill);
             return Ok(());
         }
         let shared = &self.context.0;

@@ -105,7 +105,7 @@ impl Device for Fake {
     fn destroy_pipeline(&self, _: PipelineId) {}
 
     fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {
-        let commands = batch.commands.iter();
+        let commands = batch.body().commands.iter();
         let commands = commands.filter(|it| !matches!(it, Command::Barrier(_)));
         let count = commands.count() as u32;
         let mut guard = self.work.lock().unwrap();
@@ -177,6 +177,18 @@ impl Bench {
         self.fake.work.lock().unwrap().batches.clone()
     }
 
+    /// Captures so many commands, and gives the sizes of the batches that a launch of them makes.
+    fn launched(&mut self, commands: u32) -> Vec<u32> {
+        self.stream.begin_capture().unwrap();
+        self.record(commands);
+        let graph = self.stream.end_capture().unwrap();
+        let before = self.batches().len();
+        self.stream.launch_graph(&graph).unwrap();
+        self.stream.synchronize().unwrap();
+        assert_eq!(self.batches().len() - before, graph.submissions());
+        self.batches().split_off(before)
+    }
+
     /// Records, waits, and gives the sizes of the batches.
     fn run(&mut self, commands: u32) -> Vec<u32> {
         let before = self.batches().len();
@@ -203,6 +215,21 @@ fn a_batch_is_expected_to_run_no_longer_than_the_limit() {
         let limit = Cause::ALL.iter().position(|it| *it == Cause::Limit);
         assert!(counters.submissions_by_cause[limit.unwrap()] > 0);
     }
+}
+
+#[test]
+fn a_graph_is_cut_by_what_was_learnt_before_it_was_captured() {
+    let limits = Limits::default();
+    let allowed = (limits.batch_ns / COMMAND_NS) as u32;
+    let mut bench = Bench::new(true, limits, Policy::UntilSync);
+    assert_eq!(bench.launched(400), [400], "nothing is known");
+    for _ in 0..4 {
+        bench.run(8);
+    }
+    let sizes = bench.launched(400);
+    assert_eq!(sizes.iter().sum::<u32>(), 400);
+    let most = sizes.iter().max().copied().unwrap();
+    assert!((allowed - 2..=allowed + 1).contains(&most), "{sizes:?}");
 }
 
 #[test]

@@ -38,6 +38,9 @@ pub struct SpirvOptions {
     pub debug_names: bool,
     /// Whether workgroup memory starts as zeros, as WGSL promises. It costs a store for each element and a barrier.
     pub zero_workgroup_memory: bool,
+    /// Whether the device does that itself, by Vulkan's feature `shaderZeroInitializeWorkgroupMemory`. Otherwise one
+    /// invocation stores it all: an array of 16 KiB is then thousands of stores in a row, for which lavapipe takes minutes.
+    pub device_zeroes: bool,
 }
 
 /// How to write MSL.
@@ -121,6 +124,7 @@ impl SpirvOptions {
             version: (1, 3),
             debug_names: false,
             zero_workgroup_memory,
+            device_zeroes: false,
         }
     }
 }
@@ -194,11 +198,16 @@ pub(crate) fn spirv(
         flags,
         fake_missing_bindings: true,
         bounds_check_policies: options.bounds_checks.policies(),
-        // `Native` would need a feature of the device.
-        zero_initialize_workgroup_memory: if options.zero_workgroup_memory {
-            spv::ZeroInitializeWorkgroupMemoryMode::Polyfill
-        } else {
-            spv::ZeroInitializeWorkgroupMemoryMode::None
+        zero_initialize_workgroup_memory: match options {
+            SpirvOptions {
+                zero_workgroup_memory: false,
+                ..
+            } => spv::ZeroInitializeWorkgroupMemoryMode::None,
+            SpirvOptions {
+                device_zeroes: true,
+                ..
+            } => spv::ZeroInitializeWorkgroupMemoryMode::Native,
+            _ => spv::ZeroInitializeWorkgroupMemoryMode::Polyfill,
         },
         force_loop_bounding: checked,
         emit_int_div_checks: checked,

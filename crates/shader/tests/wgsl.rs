@@ -288,6 +288,39 @@ fn options_change_what_is_written() {
     ));
 }
 
+/// The device zeroes workgroup memory by itself where it can: what is written does not grow with the memory.
+#[test]
+fn a_device_that_zeroes_is_left_to_it() {
+    let source = include_str!("in/reduce.wgsl");
+    let whole = module(source);
+    let words = |device_zeroes| {
+        let options = SpirvOptions {
+            device_zeroes,
+            ..SpirvOptions::default()
+        };
+        whole.spirv("reduce", &options).unwrap()
+    };
+    // `OpVariable` in storage class Workgroup with an initial value is five words long.
+    let initialized = |words: &[u32]| {
+        let mut rest = &words[5..];
+        let mut found = 0;
+        while let [head, ..] = *rest {
+            let (opcode, length) = (head & 0xffff, (head >> 16) as usize);
+            found += usize::from(opcode == 59 && length == 5 && rest[3] == 4);
+            rest = &rest[length..];
+        }
+        found
+    };
+    let (by_device, by_kernel) = (words(true), words(false));
+    assert_eq!((initialized(&by_device), initialized(&by_kernel)), (1, 0));
+    assert!(by_device.len() < by_kernel.len());
+    let trusted = SpirvOptions {
+        device_zeroes: true,
+        ..SpirvOptions::new(BoundsChecks::Unchecked)
+    };
+    assert_eq!(initialized(&whole.spirv("reduce", &trusted).unwrap()), 0);
+}
+
 #[test]
 fn metal_slots_are_told() {
     let module = module(include_str!("in/layout.wgsl"));

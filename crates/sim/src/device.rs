@@ -42,8 +42,11 @@ impl Sim {
         let mut capabilities = setup.capabilities;
         capabilities.queues = capabilities.queues.clamp(1, QUEUES_MAX as u32);
         let queues = capabilities.queues as usize;
+        // A generator of its own, so that what a seed does otherwise does not hang on this.
+        let late = Prng::new(seed ^ 0x1a7e).chance(1, 4);
         let mut state = State {
             prng: Prng::new(seed),
+            late: setup.late.unwrap_or(late),
             capabilities: capabilities.clone(),
             device_memory: setup.device_memory,
             memory: Vec::new(),
@@ -58,6 +61,8 @@ impl Sim {
             host_writes: 0,
             faults: Armed::default(),
             failures: Vec::new(),
+            failed: Vec::new(),
+            commands_max: setup.commands_max,
             lost: None,
             violations: Vec::new(),
             violations_total: 0,
@@ -201,12 +206,17 @@ impl State {
             self.violate(Violation::new(Rule::Ticket, format!("no queue {queue}")));
             return Ok(0);
         }
+        if due(&mut self.faults.polls, &self.faults.plan.polls) {
+            return Err(DeviceError::OutOfMemory);
+        }
         for flight in self.queues.iter_mut().flat_map(|it| &mut it.flights) {
             flight.patience = flight.patience.saturating_sub(1);
         }
         self.run_impatient();
         let steps = self.prng.below(4);
-        self.run_some(steps);
+        if !self.late {
+            self.run_some(steps);
+        }
         self.still_there()?;
         self.report_failure(index, u64::MAX)?;
         if self.prng.chance(3, 4) {
@@ -227,10 +237,15 @@ impl State {
             });
             return Ok(false);
         }
+        if due(&mut self.faults.waits, &self.faults.plan.waits) {
+            return Err(DeviceError::OutOfMemory);
+        }
         let goal = self.queues[index].clock_of(ticket.value);
         if timeout_ns < SHORT_WAIT_NS && self.prng.chance(1, 2) {
             let steps = self.prng.below(3);
-            self.run_some(steps);
+            if !self.late {
+                self.run_some(steps);
+            }
         } else if !self.run_until(&goal) {
             self.still_there()?;
             self.time_out();

@@ -23,10 +23,16 @@ pub struct Faults {
     pub submits: Vec<u64>,
     /// These calls of `create_pipeline` return `Refused`.
     pub pipelines: Vec<u64>,
+    /// These calls of `create_pipeline` return `OutOfMemory`.
+    pub pipelines_memory: Vec<u64>,
     /// These calls of `write` return `OutOfMemory` and write nothing, as a flush may.
     pub writes: Vec<u64>,
     /// These calls of `read` return `OutOfMemory` and read nothing, as an invalidation may.
     pub reads: Vec<u64>,
+    /// These calls of `completed` return `OutOfMemory`, as the host may have none.
+    pub polls: Vec<u64>,
+    /// These calls of `wait` return `OutOfMemory`, as the host may have none.
+    pub waits: Vec<u64>,
     /// These submissions fail.
     pub failures: Vec<Failure>,
     /// The device is lost in this call, of whichever method.
@@ -35,6 +41,24 @@ pub struct Faults {
     pub lost_in: Option<Ticket>,
     /// These queues do not move.
     pub stalls: Vec<Stall>,
+}
+
+impl Faults {
+    /// Whether a call may find no memory.
+    pub fn is_short_of_memory(&self) -> bool {
+        let calls = [
+            &self.allocations,
+            &self.submits,
+            &self.pipelines_memory,
+            &self.writes,
+            &self.reads,
+            &self.polls,
+            &self.waits,
+        ];
+        calls.iter().any(|it| !it.is_empty())
+            || self.budget_bytes.is_some()
+            || !self.kinds.is_empty()
+    }
 }
 
 /// A submission that fails: some of its writes are made, some are not, and some are garbage.
@@ -51,6 +75,8 @@ pub struct Failure {
 pub struct Stall {
     /// Which.
     pub queue: u32,
+    /// The last submission that still runs; 0 if none does.
+    pub after: u64,
     /// It goes on by itself after so many waits have timed out because of it; never if `None`, until
     /// [`Sim::release`](crate::Sim::release).
     pub waits: Option<u32>,
@@ -66,6 +92,8 @@ pub(crate) struct Armed {
     pub(crate) pipelines: u64,
     pub(crate) writes: u64,
     pub(crate) reads: u64,
+    pub(crate) polls: u64,
+    pub(crate) waits: u64,
 }
 
 /// Counts a call and says whether the plan has a fault for it.

@@ -1,6 +1,6 @@
 //! What the caller may do with graphs: a device may keep what it made of one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tidegate_core::{Barrier, Batch, GraphId, Replay, Ticket};
@@ -9,7 +9,7 @@ use tidegate_core::{Barrier, Batch, GraphId, Replay, Ticket};
 #[derive(Debug, Default)]
 pub(crate) struct Graphs {
     kept: HashMap<GraphId, Kept>,
-    forgotten: Vec<GraphId>,
+    forgotten: HashSet<GraphId>,
 }
 
 /// A graph as a device may have kept it.
@@ -67,9 +67,14 @@ impl Graphs {
         Ok(())
     }
 
+    /// How many there are.
+    pub(crate) fn live(&self) -> u64 {
+        self.kept.len() as u64
+    }
+
     /// Forgets a graph; gives the tickets that replayed it.
     pub(crate) fn forget(&mut self, id: GraphId) -> Vec<Ticket> {
-        self.forgotten.push(id);
+        self.forgotten.insert(id);
         self.kept.remove(&id).map_or_else(Vec::new, |it| it.tickets)
     }
 }

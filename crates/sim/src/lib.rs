@@ -65,9 +65,12 @@
 //!   which call reports a failed submission.
 //! - What unpromised reads get, and the poison in fresh and freed memory.
 //!
+//! One seed in four is *late*: nothing runs before somebody waits for it or for what needs it, or has polled 64 times. And freed memory belongs to the next
+//! allocation at once: what still runs on it writes there.
+//!
 //! # Faults
-//! [`Faults`] is a plan: out of memory at a call, by kind of memory or above a budget; a device lost at a call or while
-//! it runs a submission; failed submissions; stalled queues; refused pipelines. Give it in the [`Setup`] or
+//! [`Faults`] is a plan: out of memory at a call of any method, by kind of memory or above a budget; a device lost at a call or while
+//! it runs a submission; failed submissions; queues that stall from a submission on; refused pipelines. Give it in the [`Setup`] or
 //! [`arm`](Sim::arm) it later.
 //!
 //! # Speed

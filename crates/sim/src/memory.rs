@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tidegate_core::{Access, HostAccess};
+use tidegate_core::{Access, HostAccess, MemoryId};
 
 use crate::clock::{Clock, Stamp};
 use crate::prng::Prng;
@@ -16,6 +16,8 @@ use crate::shadow::Shadow;
 pub(crate) struct Memory {
     /// Cleared by `free`: commands that still run then meet poison.
     pub(crate) live: bool,
+    /// The allocation that got the bytes after this one was freed.
+    pub(crate) heir: Option<MemoryId>,
     pub(crate) host: HostAccess,
     pub(crate) shadow: Shadow,
     /// The last command of each lane that touches it.
@@ -31,6 +33,7 @@ impl Memory {
         let len = usize::try_from(bytes).unwrap_or(usize::MAX);
         Self {
             live: true,
+            heir: None,
             host,
             shadow: Shadow::new(bytes),
             uses: Clock::ZERO,

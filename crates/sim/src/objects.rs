@@ -50,12 +50,24 @@ impl State {
                 read: true,
             },
         };
+        self.pass_on(id);
         let index = id.0 as usize;
         if self.memory.len() <= index {
             self.memory.resize_with(index + 1, || None);
         }
         self.memory[index] = Some(Memory::new(bytes, host, &mut self.prng));
         Ok(host)
+    }
+
+    /// Gives the bytes of freed memory that commands still use to the next allocation, whatever its size. Only a wrong program can tell.
+    fn pass_on(&mut self, id: MemoryId) {
+        let done = self.done;
+        for memory in self.memory.iter_mut().flatten() {
+            if !memory.live && memory.heir.is_none() && memory.uses.beyond(&done).is_some() {
+                memory.heir = Some(id);
+                return;
+            }
+        }
     }
 
     pub(crate) fn memory_used(&self) -> u64 {
@@ -190,6 +202,10 @@ impl State {
         let refused = |detail: String| Err(DeviceError::Refused { detail });
         if due(&mut self.faults.pipelines, &self.faults.plan.pipelines) {
             return refused(format!("kernel {}: refused, as planned", kernel.name));
+        }
+        let memory = &self.faults.plan.pipelines_memory;
+        if memory.contains(&self.faults.pipelines) {
+            return Err(DeviceError::OutOfMemory);
         }
         let Code::Host(code) = code else {
             let name = &kernel.name;

@@ -40,6 +40,8 @@ pub(crate) struct Queue {
     pub(crate) stall: Option<Stall>,
     /// What each recent ticket stands for.
     tickets: VecDeque<(u64, Clock)>,
+    /// Some are forgotten.
+    is_forgetful: bool,
     /// Per stage, where the recent commands stand, and how many older ones are forgotten.
     origins: [(u32, VecDeque<Origin>); 2],
     /// Per stage, commands that are done although an earlier one is not.
@@ -56,6 +58,7 @@ impl Queue {
             flights: VecDeque::new(),
             stall: None,
             tickets: VecDeque::new(),
+            is_forgetful: false,
             origins: Default::default(),
             ahead: Default::default(),
         }
@@ -66,6 +69,7 @@ impl Queue {
         self.tickets.push_back((value, clock));
         while self.tickets.len() > REMEMBERED && self.tickets[0].0 < self.told {
             self.tickets.pop_front();
+            self.is_forgetful = true;
         }
     }
 
@@ -78,10 +82,13 @@ impl Queue {
         }
     }
 
-    /// What the last ticket up to `value` stands for. For a forgotten one it is the oldest that is remembered, which stands
+    /// What the last ticket up to `value` stands for, nothing if there is none. For a forgotten one it is the oldest that is remembered, which stands
     /// for a little more.
     pub(crate) fn clock_of(&self, value: u64) -> Clock {
         let index = self.tickets.partition_point(|it| it.0 <= value);
+        if index == 0 && (value == 0 || !self.is_forgetful) {
+            return Clock::ZERO;
+        }
         let found = self.tickets.get(index.saturating_sub(1));
         found.map_or(Clock::ZERO, |it| it.1)
     }
@@ -114,6 +121,17 @@ mod tests {
         assert_eq!(queue.clock_of(10_500).at(Lane::of(0, 0)), 9_999);
         assert_eq!(queue.origin(0, 9_500).map(|it| it.value), Some(9_500));
         assert!(queue.origin(0, 5).is_none() && queue.origin(0, 10_000).is_none());
+    }
+
+    /// It was taken for the first one once, so that a poll which said 0 told the host that the first submission was over.
+    #[test]
+    fn a_value_before_the_first_ticket_stands_for_nothing() {
+        let mut queue = Queue::new(0);
+        let mut clock = Clock::ZERO;
+        clock.advance(Lane::of(0, 0), 1);
+        queue.note_ticket(5, clock);
+        assert!(queue.clock_of(0) == Clock::ZERO && queue.clock_of(4) == Clock::ZERO);
+        assert!(queue.clock_of(5) == clock);
     }
 
     #[test]

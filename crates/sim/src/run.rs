@@ -3,17 +3,17 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tidegate_core::{Access, Command, DeviceError, Launch, Region};
+use tidegate_core::{Command, DeviceError, Launch, Region};
 
 use crate::clock::{Clock, Stamp};
 use crate::state::State;
-use crate::task::{Pieces, Task};
+use crate::task::{Pieces, Store, Task};
 use crate::violation::{Rule, Violation};
 
 impl State {
     /// Runs until everything that `goal` means is done; `false` if a stalled queue or a lost device is in the way.
     pub(crate) fn run_until(&mut self, goal: &Clock) -> bool {
-        let only_needed = self.prng.chance(1, 2);
+        let only_needed = self.prng.chance(1, 2) || self.late;
         while goal.beyond(&self.done).is_some() {
             if !self.step(only_needed.then_some(goal)) {
                 return false;
@@ -41,10 +41,9 @@ impl State {
         let start = self.prng.index(len);
         let found = (0..len).map(|at| (start + at) % len).find(|&at| {
             let who = self.ready[at].who;
-            let stalled = who
-                .lane()
-                .place()
-                .is_some_and(|it| self.queues[it.0].stall.is_some());
+            let ticket = self.ready[at].work.ticket;
+            let stall = self.queues[ticket.queue as usize].stall;
+            let stalled = stall.is_some_and(|it| ticket.value > it.after);
             !stalled && within.is_none_or(|it| it.covers(who))
         });
         let Some(at) = found else { return false };
@@ -111,15 +110,26 @@ impl State {
                     .failures
                     .iter()
                     .find(|it| it.ticket == work.ticket);
+                let launched = work.batch.pipelines();
                 let kernels = if failure.is_some_and(|it| it.named) {
-                    work.batch.pipelines()
+                    launched.clone()
                 } else {
                     Vec::new()
                 };
+                let detail = if self.is_killed(&work.batch) {
+                    "killed: it has too many commands".to_owned()
+                } else {
+                    "failed as planned".to_owned()
+                };
+                let pipelines = launched
+                    .iter()
+                    .filter_map(|it| self.pipelines[it.0 as usize].as_ref());
+                let names = pipelines.map(|it| it.kernel.name.clone()).collect();
+                self.failed.push(names);
                 let error = DeviceError::Failed {
                     ticket: work.ticket,
                     kernels,
-                    detail: "failed as planned".to_owned(),
+                    detail,
                 };
                 self.failures.push((work.ticket, error));
             }
@@ -128,6 +138,11 @@ impl State {
 
     /// Runs the next piece of `task`; whether one is left.
     fn run_piece(&mut self, task: &mut Task) -> bool {
+        if let Some(store) = task.stores.pop() {
+            self.scatter(task, &store);
+            return !task.stores.is_empty()
+                || task.pieces.as_ref().is_some_and(|it| !it.is_empty());
+        }
         let units = task.units();
         if units == 0 {
             return false;
@@ -172,19 +187,20 @@ impl State {
             Command::Launch(launch) => self.run_workgroups(task, &launch, piece, spoilt),
             _ => {}
         }
-        left
+        left || !task.stores.is_empty()
     }
 
     /// Reads `bytes` from `offset` of `region` on, as `task` sees them.
     fn fetch(&mut self, task: &Task, region: Region, offset: usize, bytes: &mut [u8]) {
         let start = region.offset as usize + offset;
-        let Some(memory) = &self.memory[region.memory.0 as usize] else {
-            return;
-        };
-        if (start + bytes.len()) as u64 <= memory.bytes() {
+        let mut prng = self.prng.clone();
+        if let Some(memory) = self.place(region.memory)
+            && (start + bytes.len()) as u64 <= memory.bytes()
+        {
             let sees = |it: Stamp| it == task.who || task.sees.covers(it);
-            memory.read(start, bytes, &mut self.prng, sees);
+            memory.read(start, bytes, &mut prng, sees);
         }
+        self.prng = prng;
     }
 
     fn put(&mut self, task: &Task, region: Region, offset: usize, bytes: &mut [u8], spoilt: bool) {
@@ -192,7 +208,7 @@ impl State {
             self.prng.fill(bytes);
         }
         let start = region.offset as usize + offset;
-        if let Some(memory) = &mut self.memory[region.memory.0 as usize]
+        if let Some(memory) = self.place(region.memory)
             && (start + bytes.len()) as u64 <= memory.bytes()
         {
             memory.write(start, bytes, task.who);
@@ -205,18 +221,20 @@ impl State {
         for touch in task.touches.iter().filter(|it| it.access.writes()) {
             let region = touch.region;
             let range = region.offset as usize..region.end() as usize;
-            if let Some(memory) = &mut self.memory[region.memory.0 as usize]
+            let mut prng = self.prng.clone();
+            if let Some(memory) = self.place(region.memory)
                 && region.end() <= memory.bytes()
             {
-                memory.claim(range, touch.access, task.who, &mut self.prng, sees);
+                memory.claim(range, touch.access, task.who, &mut prng, sees);
             }
+            self.prng = prng;
         }
     }
 
     /// Runs some workgroups: gathers what they see, runs them, and stores what they changed.
     fn run_workgroups(
         &mut self,
-        task: &Task,
+        task: &mut Task,
         launch: &Launch,
         piece: std::ops::Range<u64>,
         spoilt: bool,
@@ -265,8 +283,28 @@ impl State {
                 });
             }
         }
-        for (touch, (before, after)) in task.touches.iter().zip(gathered.iter().zip(&after)) {
-            self.scatter(task, touch.region, touch.access, before, after);
+        let found = task.touches.iter().zip(gathered.into_iter().zip(after));
+        let mut stores: Vec<Store> = found
+            .map(|(touch, (before, after))| Store {
+                region: touch.region,
+                access: touch.access,
+                start: 0,
+                before,
+                after,
+            })
+            .collect();
+        if self.prng.chance(1, 4) {
+            // Others may come in between two bytes.
+            let mut tails: Vec<Store> = stores
+                .iter_mut()
+                .map(|it| it.split(&mut self.prng))
+                .collect();
+            tails.append(&mut stores);
+            task.stores = tails;
+            return;
+        }
+        for store in &stores {
+            self.scatter(task, store);
         }
     }
 
@@ -278,14 +316,14 @@ impl State {
         }
     }
 
-    fn scatter(
-        &mut self,
-        task: &Task,
-        region: Region,
-        access: Access,
-        before: &[u8],
-        after: &[u8],
-    ) {
+    fn scatter(&mut self, task: &Task, store: &Store) {
+        let Store {
+            region,
+            access,
+            start,
+            before,
+            after,
+        } = store;
         if !access.writes() {
             if before != after {
                 let name = task
@@ -298,12 +336,12 @@ impl State {
                     batch: task.work.batch.to_string(),
                     ..Violation::new(Rule::Kernel, format!("{name} changed what it only reads"))
                 };
-                self.violate(violation.at(region));
+                self.violate(violation.at(*region));
             }
-        } else if let Some(memory) = &mut self.memory[region.memory.0 as usize]
+        } else if let Some(memory) = self.place(region.memory)
             && region.end() <= memory.bytes()
         {
-            memory.store(region.offset as usize, before, after, task.who);
+            memory.store(region.offset as usize + start, before, after, task.who);
         }
     }
 }

@@ -19,6 +19,11 @@ pub struct Setup {
     pub device_memory: HostAccess,
     /// What goes wrong.
     pub faults: Faults,
+    /// Whether everything comes at the last legal moment: a submission runs once somebody waits for it or for what needs it, or after 64 polls, and of what
+    /// else is in flight nothing moves meanwhile. The seed decides if this is `None`.
+    pub late: Option<bool>,
+    /// Commands, barriers not counted, of the longest submission that is not killed: one with more fails, as where a system ends what runs for seconds.
+    pub commands_max: u64,
     /// Whether to keep a trace of all that runs, for [`Sim::trace`].
     pub trace: bool,
 }
@@ -53,6 +58,8 @@ impl Default for Setup {
             },
             device_memory: HostAccess::default(),
             faults: Faults::default(),
+            late: None,
+            commands_max: u64::MAX,
             trace: false,
         }
     }
@@ -81,6 +88,8 @@ pub struct Live {
     pub bytes: u64,
     /// Pipelines.
     pub pipelines: u64,
+    /// Graphs that were submitted and not given back with `forget_graph`.
+    pub graphs: u64,
     /// Submissions that are not complete. They count even if the device is lost.
     pub submissions: u64,
 }
@@ -113,8 +122,14 @@ impl Sim {
             allocations: state.memory.iter().flatten().filter(|it| it.live).count() as u64,
             bytes: state.memory_used(),
             pipelines: state.pipelines.iter().flatten().count() as u64,
+            graphs: state.graphs.live(),
             submissions: state.queues.iter().map(|it| it.flights.len() as u64).sum(),
         }
+    }
+
+    /// For each submission that failed, the kernels that it launched, each once.
+    pub fn failed(&self) -> Vec<Vec<String>> {
+        self.state().failed.clone()
     }
 
     /// All that was submitted and ran, a line each; empty unless [`Setup::trace`] is set.

@@ -20,9 +20,13 @@ use crate::violation::{Rule, Violation};
 
 /// Violations that are kept; later ones are only counted.
 const VIOLATIONS_KEPT: usize = 64;
+/// Polls after which a submission runs, though nobody waits: a loop of polls must end.
+const PATIENCE_MAX: u32 = 64;
 
 pub(crate) struct State {
     pub(crate) prng: Prng,
+    /// Everything comes at the last legal moment.
+    pub(crate) late: bool,
     pub(crate) capabilities: Capabilities,
     pub(crate) device_memory: HostAccess,
     pub(crate) memory: Vec<Option<Memory>>,
@@ -42,6 +46,10 @@ pub(crate) struct State {
     pub(crate) faults: Armed,
     /// Failures that have happened and not been reported.
     pub(crate) failures: Vec<(Ticket, DeviceError)>,
+    /// The kernels of each submission that failed.
+    pub(crate) failed: Vec<Vec<String>>,
+    /// A submission with more commands fails.
+    pub(crate) commands_max: u64,
     pub(crate) lost: Option<String>,
     pub(crate) violations: Vec<Violation>,
     pub(crate) violations_total: u64,
@@ -97,7 +105,8 @@ impl State {
             .plan
             .failures
             .iter()
-            .any(|it| it.ticket == ticket);
+            .any(|it| it.ticket == ticket)
+            || self.is_killed(batch);
         let work = Arc::new(Work {
             ticket,
             batch: batch.clone(),
@@ -116,8 +125,9 @@ impl State {
         let patience = match self.prng.below(4) {
             0 => 0,
             1 | 2 => 1 + self.prng.below(4) as u32,
-            _ => 64,
+            _ => PATIENCE_MAX,
         };
+        let patience = if self.late { PATIENCE_MAX } else { patience };
         self.trace(format_args!(
             "submit q{queue}:{} patience {patience}\n{}",
             ticket.value, work.batch
@@ -128,6 +138,13 @@ impl State {
             clock,
             patience,
         });
+    }
+
+    /// Whether it would run for too long.
+    pub(crate) fn is_killed(&self, batch: &Batch) -> bool {
+        let commands = batch.body().commands.iter();
+        let count = commands.filter(|it| !matches!(it, Command::Barrier(_)));
+        count.count() as u64 > self.commands_max
     }
 
     /// Whether the submission makes enough sense to be queued.
@@ -213,6 +230,7 @@ impl State {
             touches,
             pipeline,
             pieces: None,
+            stores: Vec::new(),
         });
     }
 
@@ -286,6 +304,19 @@ impl State {
             Some(it) => format!("command {} of queue {queue} ticket {}", it.index, it.value),
             None => format!("{} command {}", who.lane(), who.number()),
         }
+    }
+
+    /// The allocation that has the bytes of `id` now: itself or, for a command that still runs on freed memory, the one that was given them next.
+    pub(crate) fn place(&mut self, id: MemoryId) -> Option<&mut Memory> {
+        let mut at = id.0 as usize;
+        // Memory that is freed and allocated over and over while one command runs: the end of the chain makes no difference then.
+        for _ in 0..8 {
+            match self.memory.get(at)?.as_ref()?.heir {
+                Some(heir) if !self.memory[at].as_ref()?.live => at = heir.0 as usize,
+                _ => break,
+            }
+        }
+        self.memory[at].as_mut()
     }
 
     /// The host learns that `value` of `queue` is complete.

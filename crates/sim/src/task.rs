@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use tidegate_core::{Batch, Command, Ticket};
+use tidegate_core::{Access, Batch, Command, Region, Ticket};
 
 use crate::check::{Pipeline, Touch};
 use crate::clock::{Clock, Stamp};
@@ -29,6 +29,31 @@ pub(crate) struct Task {
     pub(crate) pipeline: Option<Arc<Pipeline>>,
     /// Set once its first piece runs.
     pub(crate) pieces: Option<Pieces>,
+    /// What a workgroup has written and others do not find there yet.
+    pub(crate) stores: Vec<Store>,
+}
+
+/// Some bytes of a region, as a workgroup found them and as it left them.
+pub(crate) struct Store {
+    pub(crate) region: Region,
+    pub(crate) access: Access,
+    /// Of the first byte, in the region.
+    pub(crate) start: usize,
+    pub(crate) before: Vec<u8>,
+    pub(crate) after: Vec<u8>,
+}
+
+impl Store {
+    /// Takes a part off its end, cut at a random byte.
+    pub(crate) fn split(&mut self, prng: &mut Prng) -> Self {
+        let at = prng.index(self.before.len());
+        Self {
+            start: self.start + at,
+            before: self.before.split_off(at),
+            after: self.after.split_off(at),
+            ..*self
+        }
+    }
 }
 
 impl Task {

@@ -9,7 +9,7 @@ mod nosy;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use nosy::Nosy;
+use nosy::{Call, Nosy};
 use tidegate_core::{
     Arguments, Cause, Context, Device, Error, Graph, Limits, Memory, MemoryKind, Pipeline, Policy,
     Region, Stream, Ticket,
@@ -108,31 +108,36 @@ fn arguments_do_not_change_on_a_stream_that_captures() {
     changed.unwrap();
 }
 
-/// The launch is recorded, and its submission found no memory. It still comes before one of the changed graph, on whichever queue.
+/// The launches are recorded, and the submission of the first found no memory. They still come before one of the changed graph, on whichever queue.
 #[test]
 fn a_changed_graph_overtakes_no_older_launch() {
-    let (sim, context) = open(Limits::default());
-    let [mut first, mut second] = [0, 1].map(|_| context.stream(Policy::UntilSync).unwrap());
-    let [x, y] = [(); 2].map(|()| buffer(&context));
-    for memory in [&x, &y] {
-        first.fill(memory, 0, BYTES, &[0]).unwrap();
+    for launches in 1..=2 {
+        let (sim, context) = open(Limits::default());
+        let [mut first, mut second] = [0, 1].map(|_| context.stream(Policy::UntilSync).unwrap());
+        let [x, y] = [(); 2].map(|()| buffer(&context));
+        for memory in [&x, &y] {
+            first.fill(memory, 0, BYTES, &[0]).unwrap();
+        }
+        first.synchronize().unwrap();
+        let mut graph = adder(&mut first, &x, 1);
+        // Each launch tries once, and so does the first change.
+        sim.arm(Faults {
+            submits: (1..=launches + 1).collect(),
+            ..Faults::default()
+        });
+        for _ in 0..launches {
+            first.launch_graph(&graph).unwrap();
+        }
+        let regions = [y.region(0, BYTES).unwrap()];
+        let changed = graph.set_arguments(&mut second, 0, plus_one(&regions));
+        assert_eq!(changed, Err(Error::SubmissionOutOfMemory));
+        let changed = graph.set_arguments(&mut second, 0, plus_one(&regions));
+        changed.unwrap();
+        second.launch_graph(&graph).unwrap();
+        assert_eq!(read(&mut second, &x)[..4], [launches as u8, 0, 0, 0]);
+        assert_eq!(read(&mut second, &y)[..4], [1, 0, 0, 0]);
+        sim.assert_clean();
     }
-    first.synchronize().unwrap();
-    let mut graph = adder(&mut first, &x, 1);
-    sim.arm(Faults {
-        submits: vec![1, 2],
-        ..Faults::default()
-    });
-    first.launch_graph(&graph).unwrap();
-    let regions = [y.region(0, BYTES).unwrap()];
-    let changed = graph.set_arguments(&mut second, 0, plus_one(&regions));
-    assert_eq!(changed, Err(Error::SubmissionOutOfMemory));
-    let changed = graph.set_arguments(&mut second, 0, plus_one(&regions));
-    changed.unwrap();
-    second.launch_graph(&graph).unwrap();
-    assert_eq!(read(&mut second, &x)[..4], [1, 0, 0, 0]);
-    assert_eq!(read(&mut second, &y)[..4], [1, 0, 0, 0]);
-    sim.assert_clean();
 }
 
 /// Whenever a batch is submitted, another stream of the same queue uses the time to record.
@@ -142,10 +147,12 @@ fn a_busy_neighbour_holds_no_launch_up() {
     setup.capabilities.queues = 1;
     let (asks, asked) = channel();
     let (answers, answered) = channel();
-    let nosy = Nosy::new(Sim::with(5, setup), move || {
-        // Nobody answers while recording has to wait.
-        let _ = asks.send(());
-        let _ = answered.recv_timeout(Duration::from_millis(50));
+    let nosy = Nosy::new(Sim::with(5, setup), move |call| {
+        if call == Call::Submit {
+            // Nobody answers while recording has to wait.
+            let _ = asks.send(());
+            let _ = answered.recv_timeout(Duration::from_millis(50));
+        }
     });
     let context = Context::new(nosy, Limits::default());
     let [mut stream, mut neighbour] = [0, 1].map(|_| context.stream(Policy::UntilSync).unwrap());
@@ -285,6 +292,8 @@ fn a_graphs_wait_for_an_event_reaches_the_device() {
         first.record(&event).unwrap();
         second.launch_graph(&graph).unwrap();
     }
+    // This queue has waited for that already.
+    second.launch_graph(&graph).unwrap();
     second.synchronize().unwrap();
     let trace = sim.trace();
     let batches = trace.split("submit ").filter(|it| it.starts_with("q1"));
@@ -299,7 +308,37 @@ fn a_graphs_wait_for_an_event_reaches_the_device() {
         None,
         Some("wait queue 0 value 1"),
         Some("wait queue 0 value 2"),
+        None,
     ];
     assert_eq!(waits, wants, "{trace}");
+    sim.assert_clean();
+}
+
+/// Commands of a graph are in order: an event that it records itself orders nothing in it, whatever else the event stood for before.
+#[test]
+fn a_graph_does_not_wait_for_the_event_that_it_records() {
+    let setup = Setup {
+        trace: true,
+        ..Setup::default()
+    };
+    let sim = Sim::with(1, setup);
+    let context = Context::new(sim.clone(), Limits::default());
+    let [mut first, mut second] = [0, 1].map(|_| context.stream(Policy::UntilSync).unwrap());
+    let [x, y] = [(); 2].map(|()| buffer(&context));
+    let event = context.event();
+    first.begin_capture().unwrap();
+    first.fill(&x, 0, BYTES, &[1]).unwrap();
+    first.record(&event).unwrap();
+    first.wait(&event).unwrap();
+    let graph = first.end_capture().unwrap();
+    second.fill(&y, 0, BYTES, &[2]).unwrap();
+    second.record(&event).unwrap();
+    first.launch_graph(&graph).unwrap();
+    first.synchronize().unwrap();
+    let trace = sim.trace();
+    assert!(
+        trace.contains("replay graph") && !trace.contains("wait queue"),
+        "{trace}"
+    );
     sim.assert_clean();
 }

@@ -245,7 +245,11 @@ fn the_device_may_be_lost_at_any_call() {
 
 fn stalled(waits: Option<u32>) -> Faults {
     Faults {
-        stalls: vec![Stall { queue: 0, waits }],
+        stalls: vec![Stall {
+            queue: 0,
+            after: 0,
+            waits,
+        }],
         ..Faults::default()
     }
 }
@@ -351,4 +355,79 @@ fn a_stall_that_ends_is_no_error_if_anything_moves() {
     );
     stream.synchronize().unwrap();
     assert_eq!(read(&mut stream, &x).unwrap(), [3; 64]);
+}
+
+/// The soak found it: a launch was recorded, the host then had no memory to ask how far the device is, and the launch was refused.
+#[test]
+fn a_call_that_is_refused_is_not_recorded_though_the_host_has_no_memory() {
+    for policy in [Policy::Adaptive, Policy::EveryDispatch] {
+        let (sim, context) = open(Setup::default());
+        let mut stream = context.stream(policy).unwrap();
+        let x = buffer(&context);
+        stream.fill(&x, 0, 64, &[0]).unwrap();
+        stream.flush().unwrap();
+        let (kernel, code) = kernels::affine();
+        let affine = context.pipeline(kernel, &code).unwrap();
+        sim.arm(Faults {
+            polls: (1..100).collect(),
+            ..Faults::default()
+        });
+        let mut done = 0;
+        for _ in 0..40 {
+            let arguments = Arguments {
+                regions: &[x.region(0, 64).unwrap()],
+                scalars: &[1, 0, 0, 0, 1, 0, 0, 0],
+                aliasing: false,
+            };
+            done += u8::from(stream.launch(&affine, [1, 1, 1], arguments).is_ok());
+        }
+        assert!(done > 8, "{done}");
+        sim.arm(Faults::default());
+        assert_eq!(read(&mut stream, &x).unwrap()[0], done);
+        sim.assert_clean();
+    }
+}
+
+/// The soak found it: memory was left behind when the host had none for the context's last wait.
+#[test]
+fn the_end_of_a_context_waits_again_if_the_host_has_no_memory() {
+    let (sim, context) = open(Setup::default());
+    let mut stream = context.stream(Policy::UntilSync).unwrap();
+    let x = buffer(&context);
+    launch(&mut stream, &x).unwrap();
+    stream.flush().unwrap();
+    sim.arm(Faults {
+        polls: vec![1, 3],
+        waits: vec![1, 2, 4],
+        ..Faults::default()
+    });
+    drop((stream, x, context));
+    assert_eq!(sim.live(), Live::default());
+    sim.assert_clean();
+}
+
+/// The soak found it: the context knew of the failure, no stream had told of it, and a new one returned what the failure had spoilt.
+#[test]
+fn a_stream_made_after_a_failure_that_nobody_was_told_of_is_told() {
+    for seed in 0..16 {
+        for setup in [Setup::default(), Setup::unified()] {
+            let sim = Sim::with(seed, setup);
+            let context = Context::new(sim.clone(), Limits::default());
+            let mut first = context.stream(Policy::UntilSync).unwrap();
+            let x = buffer(&context);
+            sim.arm(fails(0, 1));
+            first.fill(&x, 0, 64, &[1]).unwrap();
+            let event = context.event();
+            first.record(&event).unwrap();
+            // Waits, and reports nothing: an event has no stream.
+            event.synchronize().unwrap();
+            let mut second = context.stream(Policy::UntilSync).unwrap();
+            let got = read(&mut second, &x);
+            assert!(matches!(got, Err(Error::Failed(_))), "seed {seed}: {got:?}");
+            let mut third = context.stream(Policy::UntilSync).unwrap();
+            third.fill(&x, 0, 64, &[2]).unwrap();
+            assert_eq!(read(&mut third, &x).unwrap(), [2; 64]);
+            sim.assert_clean();
+        }
+    }
 }

@@ -8,7 +8,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use tidegate_core::{
-    Arguments, Context, Event, HostAccess, Limits, Memory, MemoryKind, Pipeline, Policy, Stream,
+    Arguments, Context, Event, Graph, HostAccess, Limits, Memory, MemoryKind, Pipeline, Policy,
+    Region, Stream,
 };
 use tidegate_sim::{Live, Prng, Setup, Sim, kernels};
 
@@ -27,6 +28,9 @@ struct Baton {
     hops: u32,
     /// Recorded by the last holder, for some next ones to wait for.
     event: Event<Sim>,
+    /// Launches on the buffer, and their scalars. The next holders launch it and change it.
+    graph: Option<Graph<Sim>>,
+    scalars: Vec<[u32; 2]>,
 }
 
 impl Baton {
@@ -43,24 +47,67 @@ impl Baton {
             words,
             hops: 0,
             event: stream.context().event(),
+            graph: None,
+            scalars: Vec::new(),
         }
     }
 
-    fn affine(&mut self, stream: &mut Stream<Sim>, affine: &Pipeline<Sim>, [a, b]: [u32; 2]) {
-        let region = self.memory.region(0, self.memory.bytes()).unwrap();
-        let mut scalars = [0; 16];
-        scalars[..4].copy_from_slice(&a.to_le_bytes());
-        scalars[4..8].copy_from_slice(&b.to_le_bytes());
-        let size = affine.kernel().scalars.as_ref().unwrap().bytes as usize;
+    fn affine(&mut self, stream: &mut Stream<Sim>, affine: &Pipeline<Sim>, scalars: [u32; 2]) {
+        self.launch(stream, affine, scalars);
+        self.apply(scalars);
+    }
+
+    fn region(&self) -> Region {
+        self.memory.region(0, self.memory.bytes()).unwrap()
+    }
+
+    fn launch(&self, stream: &mut Stream<Sim>, affine: &Pipeline<Sim>, scalars: [u32; 2]) {
+        let region = self.region();
+        let block = block_of(affine, scalars);
         let arguments = Arguments {
             regions: &[region],
-            scalars: &scalars[..size],
+            scalars: &block,
             aliasing: false,
         };
         let grid = kernels::grid_for(region.bytes);
         stream.launch(affine, grid, arguments).unwrap();
+    }
+
+    fn apply(&mut self, [a, b]: [u32; 2]) {
         for word in &mut self.words {
             *word = word.wrapping_mul(a).wrapping_add(b);
+        }
+    }
+
+    /// Makes a graph of a few launches. The one before may still be in flight.
+    fn capture(&mut self, stream: &mut Stream<Sim>, kernels: &[Pipeline<Sim>], prng: &mut Prng) {
+        self.scalars.clear();
+        stream.begin_capture().unwrap();
+        for _ in 0..1 + prng.below(3) {
+            let scalars = [prng.next_u32() | 1, prng.next_u32()];
+            self.launch(stream, &kernels[prng.index(kernels.len())], scalars);
+            self.scalars.push(scalars);
+        }
+        self.graph = Some(stream.end_capture().unwrap());
+    }
+
+    fn replay(&mut self, stream: &mut Stream<Sim>, prng: &mut Prng) {
+        let region = self.region();
+        let Some(graph) = &mut self.graph else { return };
+        if prng.chance(1, 3) {
+            let at = prng.index(self.scalars.len());
+            self.scalars[at] = [prng.next_u32() | 1, prng.next_u32()];
+            let block = block_of(graph.pipeline(at).unwrap(), self.scalars[at]);
+            let arguments = Arguments {
+                regions: &[region],
+                scalars: &block,
+                aliasing: false,
+            };
+            graph.set_arguments(stream, at, arguments).unwrap();
+        }
+        stream.launch_graph(graph).unwrap();
+        for scalars in self.scalars.clone() {
+            self.apply(scalars);
         }
     }
 
@@ -82,6 +129,13 @@ impl Baton {
         download.wait_into(&mut got).unwrap();
         assert_eq!(got, bytes_of(&self.words), "after {} hops", self.hops);
     }
+}
+
+fn block_of(affine: &Pipeline<Sim>, scalars: [u32; 2]) -> Vec<u8> {
+    let mut block = bytes_of(&scalars);
+    let size = affine.kernel().scalars.as_ref().unwrap().bytes as usize;
+    block.resize(size, 0);
+    block
 }
 
 fn bytes_of(words: &[u32]) -> Vec<u8> {
@@ -173,8 +227,10 @@ impl Worker {
 }
 
 fn step(baton: &mut Baton, stream: &mut Stream<Sim>, kernels: &[Pipeline<Sim>], prng: &mut Prng) {
-    match prng.below(8) {
+    match prng.below(12) {
         0 => baton.check(stream),
+        3 => baton.capture(stream, kernels, prng),
+        4..7 => baton.replay(stream, prng),
         1 => baton.upload(stream, prng),
         2 => {
             // Never waited on.
@@ -228,6 +284,7 @@ fn hammer(seed: u64, access: HostAccess, queues: u32) {
     batons.iter().for_each(|it| it.check(&mut first));
     let counters = context.counters();
     assert_eq!(counters.free_syncs, 0);
+    assert!(counters.graph_launches > 100, "{counters:?}");
     assert!(
         counters.in_flight_peak <= 2 && counters.commands_peak <= 16,
         "{counters:?}"

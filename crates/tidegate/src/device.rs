@@ -48,6 +48,9 @@ pub struct Options {
     pub limits: Limits,
     /// Which queues to use, where a device has a choice.
     pub queue_family: QueueFamily,
+    /// Most queues that streams are spread over; streams beyond that share. Streams that share one take part in the same batches, and their independent launches still run side by side, between
+    /// the same barriers; on queues of their own they do not wait for each other's barriers. Not given, it is 8, and 1 where the queues are of a family that can draw, which runs them in turns.
+    pub queues_max: Option<u32>,
     /// Whether Vulkan's validation layer watches every call. Slow, for tests; see [`Device::validation_messages`].
     pub validation: bool,
     /// A folder that keeps compiled kernels for the next run, at most 64 MiB of them. It need not exist; nothing is kept without one. What is damaged is passed over and written anew, and
@@ -65,6 +68,7 @@ impl Default for Options {
             backend: None,
             limits: Limits::default(),
             queue_family: QueueFamily::default(),
+            queues_max: None,
             validation: false,
             cache_folder: None,
             background_start: true,
@@ -98,6 +102,13 @@ impl Options {
     #[must_use]
     pub fn with_queue_family(mut self, family: QueueFamily) -> Self {
         self.queue_family = family;
+        self
+    }
+
+    /// Chooses [`Self::queues_max`].
+    #[must_use]
+    pub fn with_queues_max(mut self, queues: u32) -> Self {
+        self.queues_max = Some(queues);
         self
     }
 

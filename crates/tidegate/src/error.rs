@@ -78,7 +78,7 @@ impl Error {
                 Core::OutOfMemory { .. }
                 | Core::SubmissionOutOfMemory
                 | Core::TooManyAllocations { .. } => ErrorKind::OutOfMemory,
-                Core::Lost(_) => ErrorKind::Lost,
+                Core::Lost(_) | Core::Forked => ErrorKind::Lost,
                 Core::Failed(_) => ErrorKind::Failed,
                 Core::Stalled { .. } => ErrorKind::Stalled,
                 Core::Refused(_) | Core::TooLarge { .. } => ErrorKind::Unsupported,

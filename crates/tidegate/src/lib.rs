@@ -69,7 +69,7 @@ pub use crate::stream::{Event, Grid, Pending, Stream};
 pub use crate::trace::{KernelTime, Slice as TraceSlice, Trace};
 pub use tidegate_core::{
     Capabilities, Cause, Counters, Error as StreamError, Fault, LaunchProblem, Limits, Policy,
-    Status, TraceEvent, TraceKind, TraceName,
+    Status, Ticket, TraceEvent, TraceKind, TraceName,
 };
 pub use tidegate_shader::ShaderError;
 

@@ -82,6 +82,15 @@ impl Module {
         }
     }
 
+    /// What the kernel `name` takes, if there is one. Kernels written in Rust have no such table.
+    pub fn interface(&self, name: &str) -> Option<&shader::Kernel> {
+        match &self.source {
+            Source::Shader { module, .. } => module.kernel(name),
+            #[cfg(feature = "sim")]
+            Source::Host(_) => None,
+        }
+    }
+
     /// Compiles the kernel `name` for the device.
     ///
     /// # Errors

@@ -3,14 +3,23 @@
 //! Core has no thread, so this one looks after each open device. While there is work it looks every [`PERIOD`]; after [`ROUNDS_QUIET`] rounds without any it sleeps, and the
 //! first launch wakes it, which costs every other launch one load.
 
-use std::fmt;
+mod doze;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle, Thread};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::backend::{AnyContext, AnyDevice};
 use tidegate_core::Watch;
+
+use crate::backend::{AnyContext, AnyDevice};
+use doze::Doze;
+
+/// What [`doze`] is made of: a model checker gives it its own.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicBool, Ordering};
+    pub(super) use std::thread::{Thread, park};
+}
 
 /// Between two looks. The promise is a millisecond; threads wake up late.
 const PERIOD: Duration = Duration::from_micros(300);
@@ -19,37 +28,22 @@ const ROUNDS_QUIET: u32 = 32;
 
 /// Wakes the thread. Clones wake the same one.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Bell(Option<Arc<Sleeper>>);
-
-struct Sleeper {
-    asleep: AtomicBool,
-    thread: Thread,
-}
-
-impl fmt::Debug for Sleeper {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sleeper")
-            .field("asleep", &self.asleep)
-            .finish_non_exhaustive()
-    }
-}
+pub(crate) struct Bell(Option<Arc<Doze>>);
 
 impl Bell {
     /// Called after work was recorded.
     #[inline]
     pub(crate) fn ring(&self) {
-        // The thread says that it sleeps, then looks once more, under the lock that recording takes too: either it has seen the work, or this sees what it said.
-        if let Some(it) = &self.0
-            && it.asleep.load(Ordering::Relaxed)
-        {
-            it.asleep.store(false, Ordering::Relaxed);
-            it.thread.unpark();
+        if let Some(doze) = &self.0 {
+            doze.end();
         }
     }
 }
 
 /// Ends the thread when it is dropped, and returns when it has ended.
 struct Starter {
+    /// The process that has the thread.
+    process: u32,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -59,8 +53,10 @@ impl Drop for Starter {
         self.ended.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // It has no way to panic; if it has, it is over all the same.
-            let _ = thread.join();
+            // A child of fork has no such thread to wait for. It has no way to panic; if it has, it is over all the same.
+            if self.process == std::process::id() {
+                let _ = thread.join();
+            }
         }
     }
 }
@@ -69,10 +65,10 @@ impl Drop for Starter {
 pub(crate) fn start(context: &AnyContext) -> Bell {
     let ended = Arc::new(AtomicBool::new(false));
     let (watch, stop) = (context.watch(), Arc::clone(&ended));
-    let (send, receive) = std::sync::mpsc::sync_channel::<Arc<Sleeper>>(1);
+    let (send, receive) = std::sync::mpsc::sync_channel::<Arc<Doze>>(1);
     let body = move || {
-        if let Ok(sleeper) = receive.recv() {
-            run(&watch, &sleeper, &stop);
+        if let Ok(doze) = receive.recv() {
+            run(&watch, &doze, &stop);
         }
     };
     let Ok(thread) = thread::Builder::new()
@@ -81,19 +77,17 @@ pub(crate) fn start(context: &AnyContext) -> Bell {
     else {
         return Bell::default();
     };
-    let sleeper = Arc::new(Sleeper {
-        asleep: AtomicBool::new(false),
-        thread: thread.thread().clone(),
-    });
-    let _ = send.send(Arc::clone(&sleeper));
+    let doze = Arc::new(Doze::new(thread.thread().clone()));
+    let _ = send.send(Arc::clone(&doze));
     context.accompany(Box::new(Starter {
+        process: std::process::id(),
         ended,
         thread: Some(thread),
     }));
-    Bell(Some(sleeper))
+    Bell(Some(doze))
 }
 
-fn run(watch: &Watch<AnyDevice>, sleeper: &Sleeper, ended: &AtomicBool) {
+fn run(watch: &Watch<AnyDevice>, doze: &Doze, ended: &AtomicBool) {
     let mut quiet = 0;
     while !ended.load(Ordering::Acquire) {
         quiet = if watch.nudge() { 0 } else { quiet + 1 };
@@ -101,12 +95,7 @@ fn run(watch: &Watch<AnyDevice>, sleeper: &Sleeper, ended: &AtomicBool) {
             thread::park_timeout(PERIOD);
             continue;
         }
-        sleeper.asleep.store(true, Ordering::SeqCst);
-        if !watch.nudge() && !ended.load(Ordering::Acquire) {
-            // Waking for no reason does no harm.
-            thread::park();
-        }
-        sleeper.asleep.store(false, Ordering::SeqCst);
+        doze.off(|| watch.nudge() || ended.load(Ordering::Acquire));
         quiet = 0;
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use bytemuck::Pod;
-use tidegate_core::{Download, Policy, Status};
+use tidegate_core::{Download, Policy, Status, Ticket};
 
 use crate::arguments::{Arguments, List};
 use crate::backend::AnyDevice;
@@ -104,6 +104,12 @@ impl Event {
     /// The device is lost.
     pub fn is_complete(&self) -> Result<bool, Error> {
         Ok(self.0.is_complete()?)
+    }
+
+    /// The submissions that it marks, at most one a queue; none before it was recorded. What a [`Trace`](crate::Trace) has of the work between two events of a stream, each recorded after a flush, is what ran
+    /// under tickets later than the first's and not later than the second's.
+    pub fn tickets(&self) -> Vec<Ticket> {
+        self.0.tickets()
     }
 
     /// Waits until the work that it marks is complete, and submits it first if it is still held back.

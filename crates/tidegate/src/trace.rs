@@ -98,6 +98,17 @@ impl Trace {
         }
     }
 
+    /// Traces of one device that were taken one after the other, as one.
+    #[must_use]
+    pub fn joined(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut raw = tidegate_core::Trace::default();
+        for part in parts {
+            raw.events.extend(part.events);
+            raw.dropped += part.dropped;
+        }
+        Self::new(raw)
+    }
+
     /// Everything that was traced, by the time when it began.
     pub fn events(&self) -> &[TraceEvent] {
         &self.events
@@ -287,6 +298,9 @@ mod tests {
         let (one, two) = ("queue 0: CPU waits", "queue 0: CPU waits (2)");
         assert_eq!(rows, [one, two, two, one]);
         assert_eq!(trace.to_json().matches("thread_name").count(), 2);
+        let twice = Trace::joined([trace.clone(), trace]);
+        assert_eq!(twice.events().len(), 8);
+        assert!(twice.events().is_sorted_by_key(|it| it.start_ns));
     }
 
     #[test]

@@ -179,6 +179,7 @@ fn a_stall_is_an_error_in_bounded_time() {
         let (sim, mut stream, kernel, x) = idle(seed, policy);
         sim.arm(Faults {
             stalls: vec![Stall {
+                after: 0,
                 queue: 0,
                 waits: None,
             }],
@@ -204,6 +205,7 @@ fn dropping_everything_on_a_stalled_device_ends() {
     let mut stream = device.stream().unwrap();
     sim.arm(Faults {
         stalls: vec![Stall {
+            after: 0,
             queue: 0,
             waits: None,
         }],

@@ -1,6 +1,7 @@
 //! The logical device: its functions, and whether it is lost.
 
 use std::ffi::CStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use ash::{ext, khr, vk};
@@ -8,6 +9,7 @@ use tidegate_core::DeviceError;
 
 use crate::Options;
 use crate::error::{OpenError, is_out_of_memory, refused};
+use crate::fork;
 use crate::instance::Instance;
 use crate::support::Support;
 
@@ -20,6 +22,10 @@ pub(crate) struct Logical {
     pub(crate) calibrated_timestamps: Option<ext::calibrated_timestamps::Device>,
     fault: Option<ext::device_fault::Device>,
     lost: OnceLock<String>,
+    /// Whether the driver itself has said so. What runs counts as over only then (Vulkan, "Lost Device").
+    over: AtomicBool,
+    /// The process that it was opened in.
+    process: u32,
 }
 
 impl Logical {
@@ -63,6 +69,8 @@ impl Logical {
             fault: has(ext::device_fault::NAME)
                 .then(|| ext::device_fault::Device::new(instance, &raw)),
             lost: OnceLock::new(),
+            over: AtomicBool::new(false),
+            process: fork::process().load(Ordering::Relaxed),
             raw,
         })
     }
@@ -82,14 +90,34 @@ impl Logical {
         unsafe { self.raw.get_buffer_device_address(&info) }
     }
 
+    /// Whether this process was forked from the one that opened the device: then nothing may be called, and no lock taken.
+    pub(crate) fn is_forked(&self) -> bool {
+        fork::process().load(Ordering::Relaxed) != self.process
+    }
+
     /// An error if the device is lost.
     pub(crate) fn alive(&self) -> Result<(), DeviceError> {
+        if self.is_forked() {
+            return Err(DeviceError::Lost {
+                detail: OpenError::Forked.to_string(),
+            });
+        }
         match self.lost.get() {
             None => Ok(()),
             Some(detail) => Err(DeviceError::Lost {
                 detail: detail.clone(),
             }),
         }
+    }
+
+    /// Whether the driver has said that it is lost.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing may be given back to the driver: it is another process's, or we count the device as lost and the driver has not said so, so that work may still run.
+    pub(crate) fn keeps(&self) -> bool {
+        self.is_forked() || (self.lost.get().is_some() && !self.is_over())
     }
 
     /// What it means that a call failed which only makes or maps something.
@@ -99,6 +127,7 @@ impl Logical {
         }
         let detail = format!("{call} returned {result:?} ({result})");
         if result == vk::Result::ERROR_DEVICE_LOST {
+            self.over.store(true, Ordering::Release);
             let fault = self.fault().map(|it| format!(": {it}"));
             return self.lose(detail + &fault.unwrap_or_default());
         }

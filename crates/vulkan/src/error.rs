@@ -17,6 +17,12 @@ pub enum OpenError {
         /// The operating system's words.
         detail: String,
     },
+    /// This process was forked from one that has used Vulkan.
+    #[error(
+        "Vulkan was used before this process was forked, and drivers do not outlive a fork: open devices in the child only, or start the child as a program of its own (Python: \
+         multiprocessing's `spawn`)"
+    )]
+    Forked,
     /// There is a loader, but no driver that works.
     #[error(
         "the Vulkan loader found no driver: install the graphics driver's Vulkan package, or `mesa-vulkan-drivers` for a \

@@ -15,6 +15,7 @@ pub(crate) struct Features {
     float_atomics: Option<vk::PhysicalDeviceShaderAtomicFloatFeaturesEXT<'static>>,
     cooperative_matrix: Option<vk::PhysicalDeviceCooperativeMatrixFeaturesKHR<'static>>,
     fault: Option<vk::PhysicalDeviceFaultFeaturesEXT<'static>>,
+    zero_workgroup: Option<vk::PhysicalDeviceZeroInitializeWorkgroupMemoryFeatures<'static>>,
     subgroup: vk::SubgroupFeatureFlags,
 }
 
@@ -32,6 +33,7 @@ impl Features {
             float_atomics: has(ext::shader_atomic_float::NAME).then(Default::default),
             cooperative_matrix: has(khr::cooperative_matrix::NAME).then(Default::default),
             fault: has(ext::device_fault::NAME).then(Default::default),
+            zero_workgroup: has(khr::zero_initialize_workgroup_memory::NAME).then(Default::default),
             ..Self::default()
         };
         let core = found.chain(|all| {
@@ -72,6 +74,10 @@ impl Features {
             all = all.push_next(it);
         }
         if let Some(it) = &mut self.fault {
+            it.p_next = std::ptr::null_mut();
+            all = all.push_next(it);
+        }
+        if let Some(it) = &mut self.zero_workgroup {
             it.p_next = std::ptr::null_mut();
             all = all.push_next(it);
         }
@@ -135,6 +141,13 @@ impl Features {
                 .fault
                 .filter(|it| it.device_fault != 0)
                 .map(|_| vk::PhysicalDeviceFaultFeaturesEXT::default().device_fault(true)),
+            zero_workgroup: self
+                .zero_workgroup
+                .filter(|it| it.shader_zero_initialize_workgroup_memory != 0)
+                .map(|_| {
+                    vk::PhysicalDeviceZeroInitializeWorkgroupMemoryFeatures::default()
+                        .shader_zero_initialize_workgroup_memory(true)
+                }),
             subgroup: self.subgroup,
         }
     }
@@ -173,6 +186,10 @@ impl Features {
                 khr::cooperative_matrix::NAME,
             ),
             (self.fault.is_some(), ext::device_fault::NAME),
+            (
+                self.zero_workgroup.is_some(),
+                khr::zero_initialize_workgroup_memory::NAME,
+            ),
         ];
         all.into_iter().filter(|it| it.0).map(|it| it.1).collect()
     }
@@ -181,6 +198,10 @@ impl Features {
     pub(crate) fn names(&self) -> Vec<&'static str> {
         let mut names: Vec<_> = self.table().filter(|it| it.1).map(|it| it.0).collect();
         names.dedup();
+        // No capability of SPIR-V goes with it: a variable of workgroup memory may have an initial value.
+        if self.zero_workgroup.is_some() {
+            names.push("zero_workgroup_memory");
+        }
         names
     }
 

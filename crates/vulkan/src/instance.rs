@@ -8,6 +8,7 @@ use tidegate_core::Capabilities;
 
 use crate::debug::{Messenger, ValidationLog};
 use crate::error::OpenError;
+use crate::fork;
 use crate::support::Support;
 use crate::{Options, Select};
 
@@ -62,6 +63,7 @@ pub(crate) struct Instance {
 
 impl Instance {
     pub(crate) fn new(validation: bool) -> Result<Arc<Self>, OpenError> {
+        fork::check()?;
         let entry = entry()?;
         let offered = extensions(entry, None)?;
         let has = |name: &CStr| offered.iter().any(|it| it == name);
@@ -73,6 +75,22 @@ impl Instance {
             enabled.push(khr::portability_enumeration::NAME.as_ptr());
             flags |= vk::InstanceCreateFlags::ENUMERATE_PORTABILITY_KHR;
         }
+        // Without the first, younger layers pass over what shaders read and write. An older one that does not know a name says nothing.
+        let on = 1_u32.to_ne_bytes();
+        let mut names = [
+            c"syncval_shader_accesses_heuristic",
+            c"syncval_full_validation",
+        ]
+        .map(|it| {
+            vk::LayerSettingEXT::default()
+                .layer_name(VALIDATION_LAYER)
+                .setting_name(it)
+                .ty(vk::LayerSettingTypeEXT::BOOL32)
+                .values(&on)
+        });
+        // One value of four bytes, which `values` counts as four.
+        names.iter_mut().for_each(|it| it.value_count = 1);
+        let mut settings = vk::LayerSettingsCreateInfoEXT::default().settings(&names);
         let wanted = [vk::ValidationFeatureEnableEXT::SYNCHRONIZATION_VALIDATION];
         let mut checks = vk::ValidationFeaturesEXT::default().enabled_validation_features(&wanted);
         let application = vk::ApplicationInfo::default()
@@ -96,6 +114,10 @@ impl Instance {
                 enabled.push(ext::validation_features::NAME.as_ptr());
                 info = info.push_next(&mut checks);
             }
+            if provided.iter().any(|it| it == ext::layer_settings::NAME) {
+                enabled.push(ext::layer_settings::NAME.as_ptr());
+                info = info.push_next(&mut settings);
+            }
         }
         let info = info
             .enabled_layer_names(&layers)
@@ -106,6 +128,8 @@ impl Instance {
             vk::Result::ERROR_INCOMPATIBLE_DRIVER => OpenError::NoDriver,
             result => OpenError::of("vkCreateInstance")(result),
         })?;
+        #[cfg(test)]
+        let raw = crate::faults::stand_between(entry, raw);
         let mut made = Self {
             raw,
             messenger: None,

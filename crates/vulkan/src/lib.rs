@@ -16,17 +16,22 @@ mod debug;
 mod descriptor;
 mod device;
 mod error;
+#[cfg(test)]
+mod faults;
 mod features;
 mod flight;
+mod fork;
 mod heap;
 mod instance;
 mod layout;
 mod memory;
 mod pipeline;
+mod progress;
 #[cfg(feature = "raw-chain")]
 mod raw;
 mod recording;
 mod replay;
+mod spin;
 mod spirv;
 mod submit;
 mod support;
@@ -34,9 +39,15 @@ mod timing;
 #[cfg(test)]
 mod trace;
 
+/// What [`progress`] is made of: a model checker gives it its own.
+mod sync {
+    pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+}
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use tidegate_core::{
@@ -48,7 +59,8 @@ use crate::device::Logical;
 use crate::instance::Instance;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
-use crate::submit::{Queues, Spin};
+use crate::spin::Spin;
+use crate::submit::Queues;
 use crate::support::Support;
 use crate::timing::Timer;
 
@@ -97,8 +109,8 @@ pub struct Options {
     pub validation: bool,
     /// The family of queues.
     pub queue_family: QueueFamily,
-    /// Queues at most.
-    pub queues_max: u32,
+    /// Queues at most. Not given, it is 8, and 1 of a family that can draw: an H100 runs two queues of that family in turns, and takes 2.46 times as long for two chains as for one (2026-11).
+    pub queues_max: Option<u32>,
     /// How long a wait asks again and again before it sleeps, in nanoseconds. Asking is quicker to notice (10 us against 40 on an H100, 2026-11) and
     /// takes a core, which after 50 microseconds is offered to other threads in between. At most 50 microseconds on a software device.
     pub spin_ns: u64,
@@ -124,7 +136,7 @@ impl Default for Options {
         Self {
             validation: false,
             queue_family: QueueFamily::Compute,
-            queues_max: 8,
+            queues_max: None,
             spin_ns: 1_000_000,
             drop_wait_ns: 10_000_000_000,
             block_bytes_min: 8 << 20,
@@ -216,6 +228,10 @@ impl Device for VulkanDevice {
         &self.capabilities
     }
 
+    fn process(&self) -> Option<&'static AtomicU32> {
+        Some(fork::process())
+    }
+
     fn now_ns(&self) -> u64 {
         self.queues.timer().now_ns()
     }
@@ -225,7 +241,9 @@ impl Device for VulkanDevice {
     }
 
     fn take_timings(&self, into: &mut Vec<Timing>) {
-        self.queues.take_timings(&self.device, into);
+        if self.device.alive().is_ok() {
+            self.queues.take_timings(&self.device, into);
+        }
     }
 
     fn allocate(
@@ -239,10 +257,13 @@ impl Device for VulkanDevice {
     }
 
     fn free(&self, id: MemoryId) {
-        self.memory.free(&self.device, id);
+        if !self.device.keeps() {
+            self.memory.free(&self.device, id);
+        }
     }
 
     fn memory_available(&self, kind: MemoryKind) -> Option<u64> {
+        self.device.alive().ok()?;
         self.memory.available(&self.instance.raw, kind)
     }
 
@@ -268,11 +289,15 @@ impl Device for VulkanDevice {
     }
 
     fn destroy_pipeline(&self, id: PipelineId) {
-        self.pipelines.remove(&self.device, id);
+        if !self.device.keeps() {
+            self.pipelines.remove(&self.device, id);
+        }
     }
 
     fn forget_graph(&self, id: GraphId) {
-        self.queues.forget_graph(&self.device, id);
+        if !self.device.keeps() {
+            self.queues.forget_graph(&self.device, id);
+        }
     }
 
     fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {
@@ -297,10 +322,9 @@ impl Device for VulkanDevice {
 
 impl Drop for VulkanDevice {
     fn drop(&mut self) {
-        // What runs on a lost device counts as over, and its objects may be destroyed (Vulkan, "Lost Device").
-        let idle = self.device.alive().is_err()
-            || self.queues.drain(&self.device, self.drop_wait)
-            || self.device.alive().is_err();
+        // A device that only we count as lost is asked like any other.
+        let idle = !self.device.is_forked()
+            && (self.device.is_over() || self.queues.drain(&self.device, self.drop_wait));
         if idle {
             // SAFETY: nothing runs any more. `self` is being dropped, so that no other thread has it. Each goes before what it was made from.
             unsafe {
@@ -310,7 +334,7 @@ impl Drop for VulkanDevice {
                 self.device.destroy();
             }
         } else {
-            // Something still runs after the bound. To destroy what it uses would be undefined behaviour, and to wait on would hang, so that
+            // The device is another process's, or something still runs after the bound. To destroy what it uses would be undefined behaviour, and to wait on would hang, so that
             // the device, its memory and its instance are left to the end of the process.
             self.memory.leak();
             std::mem::forget(Arc::clone(&self.instance));
@@ -324,6 +348,15 @@ impl fmt::Debug for VulkanDevice {
             .field("name", &self.capabilities.name)
             .field("queues", &self.capabilities.queues)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+impl VulkanDevice {
+    /// As a thread does that is in the middle of its calls.
+    fn hold_every_lock(&self, then: impl FnOnce()) {
+        self.memory
+            .hold(|| self.pipelines.hold(|| self.queues.hold(then)));
     }
 }
 

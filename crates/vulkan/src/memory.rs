@@ -433,13 +433,10 @@ impl Memory {
     }
 
     /// Lets go of everything without giving it back.
-    pub(crate) fn leak(&self) {
-        std::mem::forget(
-            self.heap
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+    pub(crate) fn leak(&mut self) {
+        // Without the lock, which in a child of fork may be held for ever.
+        let heap = self.heap.get_mut().unwrap_or_else(PoisonError::into_inner);
+        std::mem::forget(heap.take());
     }
 }
 
@@ -495,6 +492,14 @@ impl Heap {
 }
 
 #[cfg(test)]
+impl Memory {
+    pub(crate) fn hold(&self, then: impl FnOnce()) {
+        let _locks = (self.slots.write().unwrap(), self.heap.lock().unwrap());
+        then();
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Options, Select, VulkanDevice};
@@ -503,15 +508,11 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn open(blocks_max: usize) -> VulkanDevice {
-        let options = Options {
-            block_bytes_min: 4 * MIB,
-            block_bytes_max: 4 * MIB,
-            ..Options::default()
-        };
+        let mut options = Options::default();
+        (options.block_bytes_min, options.block_bytes_max) = (4 * MIB, 4 * MIB);
         let device = VulkanDevice::open(&Select::Best, &options).unwrap();
-        let mut heap = device.memory.heap.lock().unwrap();
-        heap.as_mut().unwrap().blocks_max = blocks_max;
-        drop(heap);
+        let heap = |it: &mut Option<Heap>| it.as_mut().unwrap().blocks_max = blocks_max;
+        heap(&mut device.memory.heap.lock().unwrap());
         device
     }
 

@@ -290,3 +290,11 @@ impl Pipelines {
         }
     }
 }
+
+#[cfg(test)]
+impl Pipelines {
+    pub(crate) fn hold(&self, then: impl FnOnce()) {
+        let _lock = self.table_mut();
+        then();
+    }
+}

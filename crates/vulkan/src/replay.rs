@@ -80,3 +80,11 @@ pub(crate) unsafe fn release(device: &Logical, recording: Arc<Recording>) {
         unsafe { last.destroy(device) };
     }
 }
+
+#[cfg(test)]
+impl Replays {
+    pub(crate) fn hold(&self, then: impl FnOnce()) {
+        let _lock = self.kept();
+        then();
+    }
+}

@@ -1,7 +1,6 @@
 //! Queues: what is handed over, what is complete, and the command buffers in between.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,12 +11,14 @@ use crate::barrier;
 use crate::command::Scratch;
 use crate::debug;
 use crate::device::Logical;
-use crate::error::{OpenError, refused};
+use crate::error::{OpenError, is_out_of_memory, refused};
 use crate::flight::Flight;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
+use crate::progress::Progress;
 use crate::recording::Recording;
 use crate::replay::Replays;
+use crate::spin::Spin;
 use crate::timing::Timer;
 
 /// A queue and its timeline, on which the value of a ticket is the value of the semaphore.
@@ -25,10 +26,7 @@ pub(crate) struct Queue {
     pub(crate) raw: vk::Queue,
     timeline: vk::Semaphore,
     pub(crate) family: u32,
-    /// The last value handed over. Stored before the driver knows, so that a completed value is never beyond it.
-    submitted: AtomicU64,
-    /// The highest value that the driver has been seen to report: up to it nobody needs to ask again.
-    seen: AtomicU64,
+    progress: Progress,
     recorder: Mutex<Recorder>,
 }
 
@@ -106,7 +104,7 @@ impl Queues {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let recorder = &mut *recorder;
-        if ticket.value <= queue.submitted.load(Ordering::Relaxed) {
+        if ticket.value <= queue.progress.submitted() {
             return Err(refused(format!(
                 "ticket {} of queue {} is not after the last",
                 ticket.value, ticket.queue
@@ -140,11 +138,7 @@ impl Queues {
             Ok(()) => {
                 recorder.in_flight.push_back((ticket.value, flight));
                 // The device works by now: what resetting costs delays nothing.
-                queue.recycle(
-                    (device, &self.timer),
-                    recorder,
-                    queue.seen.load(Ordering::Acquire),
-                );
+                queue.recycle((device, &self.timer), recorder, queue.progress.seen());
                 Ok(())
             }
             // After a loss it is unknown whether the command buffer is pending. It then waits for the end of the device.
@@ -184,15 +178,22 @@ impl Queues {
         self.replays.forget(device, id);
     }
 
-    /// Waits until everything handed over has run, or for `timeout`. Whether it has.
+    /// Waits until everything handed over has run, or for `timeout`. Whether it has, or never will because the driver has lost the device.
     pub(crate) fn drain(&self, device: &Logical, timeout: Duration) -> bool {
         let end = Instant::now() + timeout;
         self.queues.iter().all(|queue| {
-            let value = queue.submitted.load(Ordering::Acquire);
-            let left = end.saturating_duration_since(Instant::now());
-            queue
-                .block(device, value, left)
-                .is_ok_and(|complete| complete)
+            let value = queue.progress.submitted();
+            loop {
+                let left = end.saturating_duration_since(Instant::now());
+                match queue.sleep(device, value, left) {
+                    Ok(()) | Err(vk::Result::ERROR_DEVICE_LOST) => return true,
+                    // The driver had no memory to wait with, which says nothing of the work.
+                    Err(result) if is_out_of_memory(result) && !left.is_zero() => {
+                        std::thread::sleep(NO_MEMORY_PAUSE);
+                    }
+                    Err(_) => return false,
+                }
+            }
         })
     }
 
@@ -243,8 +244,7 @@ impl Queue {
             raw,
             timeline,
             family,
-            submitted: AtomicU64::new(0),
-            seen: AtomicU64::new(0),
+            progress: Progress::new(),
             recorder: Mutex::default(),
         })
     }
@@ -306,7 +306,7 @@ impl Queue {
         buffer: vk::CommandBuffer,
         (value, timed): (u64, bool),
     ) -> Result<(), DeviceError> {
-        let before = self.submitted.swap(value, Ordering::AcqRel);
+        let before = self.progress.hand_over(value);
         // SAFETY, for both: the recorder's lock makes this thread the only one to use the queue (host synchronisation of `queue`). The command
         // buffer is recorded, and not pending unless it is a graph's, which may be (SIMULTANEOUS_USE); the value is larger than any handed over before; the semaphores waited for are timelines
         // of this device. VUID-vkQueueSubmit2-commandBuffer-03874, -03875, VUID-VkSubmitInfo2-semaphore-03882, -semaphore-03881.
@@ -346,7 +346,7 @@ impl Queue {
         result.map_err(|result| {
             let error = device.submission_error(call, result);
             if error == DeviceError::OutOfMemory {
-                self.submitted.store(before, Ordering::Release);
+                self.progress.take_back(before);
             }
             error
         })
@@ -354,20 +354,18 @@ impl Queue {
 
     /// The last value whose batch has run. The driver is asked only while something may still run.
     pub(crate) fn completed(&self, device: &Logical) -> Result<u64, DeviceError> {
-        let seen = self.seen.load(Ordering::Acquire);
-        if seen == self.submitted.load(Ordering::Acquire) {
-            return Ok(seen);
+        if let Some(value) = self.progress.known() {
+            return Ok(value);
         }
         // SAFETY: the semaphore is a timeline of this device. VUID-vkGetSemaphoreCounterValue-semaphore-03255.
         let value = unsafe { device.raw.get_semaphore_counter_value(self.timeline) }
             .map_err(|result| device.submission_error("vkGetSemaphoreCounterValue", result))?;
         // Some drivers set a lost device's timelines to the largest value, which must not pass for completion.
-        if value > self.submitted.load(Ordering::Acquire) {
+        if !self.progress.saw(value) {
             return Err(device.lose(format!(
                 "a timeline stands at {value}, which was never submitted"
             )));
         }
-        self.seen.fetch_max(value, Ordering::AcqRel);
         Ok(value)
     }
 
@@ -399,19 +397,39 @@ impl Queue {
         }
     }
 
+    /// Sleeps until a value is reached, but never for long without asking whether another thread has found the device lost: not every driver wakes the others.
     fn block(&self, device: &Logical, value: u64, timeout: Duration) -> Result<bool, DeviceError> {
+        let start = Instant::now();
+        loop {
+            let left = timeout.saturating_sub(start.elapsed());
+            match self.sleep(device, value, left.min(SLICE)) {
+                // A lost device may report success for what did not run; the counter tells.
+                Ok(()) => return Ok(self.completed(device)? >= value),
+                Err(vk::Result::TIMEOUT) if left <= SLICE => return Ok(false),
+                Err(vk::Result::TIMEOUT) => {}
+                Err(result) => return Err(device.submission_error("vkWaitSemaphores", result)),
+            }
+            device.alive()?;
+        }
+    }
+
+    fn sleep(&self, device: &Logical, value: u64, timeout: Duration) -> Result<(), vk::Result> {
         let (semaphores, values) = ([self.timeline], [value]);
         let info = vk::SemaphoreWaitInfo::default()
             .semaphores(&semaphores)
             .values(&values);
         let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         // SAFETY: the semaphore is a timeline of this device. VUID-VkSemaphoreWaitInfo-pSemaphores-03256.
-        match unsafe { device.raw.wait_semaphores(&info, timeout_ns) } {
-            // A lost device may report success for what did not run; the counter tells.
-            Ok(()) => Ok(self.completed(device)? >= value),
-            Err(vk::Result::TIMEOUT) => Ok(false),
-            Err(result) => Err(device.submission_error("vkWaitSemaphores", result)),
-        }
+        unsafe { device.raw.wait_semaphores(&info, timeout_ns) }
+    }
+}
+
+#[cfg(test)]
+impl Queues {
+    pub(crate) fn hold(&self, then: impl FnOnce()) {
+        let locks = self.queues.iter().map(|it| it.recorder.lock().unwrap());
+        let _locks: Vec<_> = locks.collect();
+        self.replays.hold(then);
     }
 }
 
@@ -429,36 +447,14 @@ impl Queue {
 
     /// Makes it seem that `value` was handed over.
     pub(crate) fn pretend(&self, value: u64) {
-        self.submitted.store(value, Ordering::Release);
+        self.progress.hand_over(value);
     }
 }
 
-/// How to wait before sleeping.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Spin {
-    pub(crate) time: Duration,
-    /// After this time the core is offered to other threads in between. None on a software device, which needs it to run.
-    pub(crate) alone: Duration,
-}
-
-impl Spin {
-    /// A wait that spins as long as `options` says. A software device wakes a sleeper quickly, and spinning takes its time away.
-    pub(crate) fn new(spin_ns: u64, software: bool) -> Self {
-        let (most, alone) = if software {
-            (SOFTWARE_SPIN_NS, 0)
-        } else {
-            (u64::MAX, ALONE_NS)
-        };
-        Self {
-            time: Duration::from_nanos(spin_ns.min(most)),
-            alone: Duration::from_nanos(alone),
-        }
-    }
-}
-
-/// A wait of this length no longer hangs on the last fraction of a microsecond that offering the core costs.
-const ALONE_NS: u64 = 50_000;
-const SOFTWARE_SPIN_NS: u64 = 50_000;
+/// Before a wait that found no memory is tried again.
+const NO_MEMORY_PAUSE: Duration = Duration::from_millis(1);
+/// Longest sleep in the driver at a time. A thread that wakes ten times a second costs nothing that can be measured.
+const SLICE: Duration = Duration::from_millis(100);
 
 impl Waits {
     fn fill(&mut self, queues: &Queues, tickets: &[Ticket]) -> Result<(), DeviceError> {
@@ -470,7 +466,7 @@ impl Waits {
         for ticket in tickets {
             let queue = queues.find(ticket.queue)?;
             // Waiting for what nobody has submitted could wait for ever.
-            if ticket.value > queue.submitted.load(Ordering::Acquire) {
+            if ticket.value > queue.progress.submitted() {
                 return Err(refused(format!(
                     "ticket {} of queue {} is waited for and was never submitted",
                     ticket.value, ticket.queue

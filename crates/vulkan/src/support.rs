@@ -11,6 +11,9 @@ use crate::heap::Types;
 use crate::instance::DeviceKind;
 use crate::{Options, QueueFamily};
 
+/// Queues of a family that only computes: on an H100 they run side by side.
+const QUEUES: u32 = 8;
+
 /// Buffers that one kernel may bind, whatever the device says. Some say millions; a descriptor pool must have room for one launch.
 pub(crate) const BINDINGS_MAX: u32 = 128;
 /// Push constants that one kernel may take, whatever the device says.
@@ -161,7 +164,9 @@ impl Support {
             .find(|it| it.1.queue_flags.contains(vk::QueueFlags::GRAPHICS) == wants_graphics)
             .or_else(|| families.iter().find(compute));
         chosen.map_or((0, 1), |(index, family)| {
-            (*index, family.queue_count.min(options.queues_max).max(1))
+            let draws = family.queue_flags.contains(vk::QueueFlags::GRAPHICS);
+            let most = options.queues_max.unwrap_or(if draws { 1 } else { QUEUES });
+            (*index, family.queue_count.min(most).max(1))
         })
     }
 

@@ -123,6 +123,8 @@ var<immediate> s: Scalars;
         launch(&mut batch, other, &[y], &[], [1, 1, 1]);
         barrier(&mut batch, ALL);
         launch(&mut batch, pipeline, &[x], &bytes(&[at, 3, at]), [1, 1, 1]);
+        // The two write different words, but a validation layer sees what is bound.
+        barrier(&mut batch, ALL);
         launch(&mut batch, pipeline, &[x], &bytes(&[at, 3, 63]), [1, 1, 1]);
         barrier(&mut batch, ALL);
     }

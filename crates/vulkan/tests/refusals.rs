@@ -272,3 +272,35 @@ fn a_missing_barrier_is_heard() {
         "{messages:#?}"
     );
 }
+
+/// The same for what a kernel reads, bound as a descriptor. What it finds by address no layer looks at.
+#[test]
+fn a_missing_barrier_before_a_kernel_is_heard() {
+    const ADD: &str = "
+@group(0) @binding(0) var<storage, read> x: array<u32>;
+@group(0) @binding(1) var<storage, read_write> y: array<u32>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    y[id.x] = x[id.x] + 1u;
+}";
+    let messages = |between: bool| {
+        let rig = Rig::new(&checked());
+        let (x, y) = (rig.buffer(64), rig.buffer(64));
+        let access = [
+            (0, 0, Access::Read, false),
+            (0, 1, Access::ReadWrite, false),
+        ];
+        let pipeline = rig.pipeline(ADD, &kernel(&access, None));
+        let mut batch = Batch::default();
+        fill(&mut batch, x, 1);
+        if between {
+            barrier(&mut batch, ALL);
+        }
+        launch(&mut batch, pipeline, &[x, y], &[], [1, 1, 1]);
+        rig.wait(rig.submit(&batch));
+        rig.end()
+    };
+    assert_eq!(messages(true), Vec::<String>::new());
+    let found = messages(false);
+    let hazard = |it: &String| it.contains("SYNC-HAZARD-READ-AFTER-WRITE");
+    assert!(found.iter().any(hazard), "{found:#?}");
+}

@@ -1,11 +1,11 @@
-//! `tidegate bench chain`: launches of which each needs the result of the one before.
+//! `tidegate bench chain`: launches of which each needs the result of the one before, in one chain or several.
 
 use std::fmt::Write as _;
 use std::time::Instant;
 
 use console::style;
 use serde::Serialize;
-use tidegate::{Buffer, Device, Graph, Kernel, Stream};
+use tidegate::{Buffer, Device, Graph, Kernel, Limits, Stream};
 
 use super::raw;
 use crate::cli::{ChainOptions, Common, PolicyName};
@@ -35,6 +35,7 @@ struct Document<'a> {
     device: &'a str,
     queue_family: &'static str,
     dispatches: u32,
+    chains: u32,
     workgroups: u32,
     rounds: u32,
     steps_per_round: u32,
@@ -51,8 +52,17 @@ pub(crate) fn run(options: &ChainOptions, common: &Common) -> Result<(), Failure
     let device = choice.open(family)?;
     check_size(&device, options.workgroups)?;
 
-    let mut contenders = streams(&device, options)?;
-    if let Some(select) = choice.vulkan() {
+    let mut contenders = streams(&device, options, &ROWS)?;
+    if options.reorder {
+        let limits = Limits {
+            reorder: true,
+            ..Limits::default()
+        };
+        let reordering = choice.open_with(family, limits)?;
+        contenders.extend(streams(&reordering, options, &REORDERED)?);
+    }
+    // With more chains their rows would be of other work.
+    if let Some(select) = choice.vulkan().filter(|_| options.chains == 1) {
         let (dispatches, workgroups) = (options.dispatches, options.workgroups);
         contenders.extend(raw::contenders(select, family, dispatches, workgroups)?);
     }
@@ -74,6 +84,7 @@ pub(crate) fn run(options: &ChainOptions, common: &Common) -> Result<(), Failure
         device: &device.capabilities().name,
         queue_family: options.queue_family.name(),
         dispatches: options.dispatches,
+        chains: options.chains,
         workgroups: options.workgroups,
         rounds: options.rounds,
         steps_per_round: measured.steps,
@@ -103,91 +114,112 @@ fn check_size(device: &Device, workgroups: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `every-dispatch`, `until-sync`, `adaptive` and `graph`, each a stream with a buffer of its own.
+/// A row: its name, its policy, and whether it launches a graph.
+type Form = (&'static str, PolicyName, bool);
+
+const ROWS: [Form; 4] = [
+    ("every-dispatch", PolicyName::EveryDispatch, false),
+    ("until-sync", PolicyName::UntilSync, false),
+    ("adaptive", PolicyName::Adaptive, false),
+    ("graph", PolicyName::Adaptive, true),
+];
+
+/// The same where it reorders what was recorded: with one command a batch there is nothing to reorder.
+const REORDERED: [Form; 3] = [
+    ("until-sync-reordered", PolicyName::UntilSync, false),
+    ("adaptive-reordered", PolicyName::Adaptive, false),
+    ("graph-reordered", PolicyName::Adaptive, true),
+];
+
+/// Each row on a stream with buffers of its own.
 fn streams(
     device: &Device,
     options: &ChainOptions,
+    rows: &[Form],
 ) -> Result<Vec<Box<dyn Contender<Failure>>>, Failure> {
     let kernel = device.module_from_wgsl(SOURCE)?.kernel(KERNEL)?;
-    let policies = [
-        (PolicyName::EveryDispatch, false),
-        (PolicyName::UntilSync, false),
-        (PolicyName::Adaptive, false),
-        (PolicyName::Adaptive, true),
-    ];
     let contender =
-        |(policy, is_graph): (PolicyName, bool)| -> Result<Box<dyn Contender<Failure>>, Failure> {
+        |(name, policy, is_graph): &Form| -> Result<Box<dyn Contender<Failure>>, Failure> {
             let mut stream = device.stream_with(policy.policy())?;
             let words: Vec<u32> = (0..options.workgroups * WORKGROUP).collect();
-            let buffer = stream.upload_new(&words)?;
-            let record = |stream: &mut Stream| {
-                (0..options.dispatches)
-                    .try_for_each(|_| stream.launch(&kernel, options.workgroups, (&buffer,)))
-            };
-            let graph = is_graph.then(|| stream.capture(record)).transpose()?;
-            stream.synchronize()?;
-            Ok(Box::new(Streamed {
-                policy,
-                graph,
-                device: device.clone(),
-                stream,
-                buffer,
+            let buffers = (0..options.chains).map(|_| stream.upload_new(&words));
+            let mut chains = Chains {
+                buffers: buffers.collect::<Result<_, _>>()?,
                 kernel: kernel.clone(),
                 dispatches: options.dispatches,
                 workgroups: options.workgroups,
+                graph: None,
+            };
+            if *is_graph {
+                chains.graph = Some(stream.capture(|it| chains.record(it))?);
+            }
+            stream.synchronize()?;
+            Ok(Box::new(Streamed {
+                name,
+                device: device.clone(),
+                stream,
+                chains,
                 expected: Expected::new(options.workgroups),
             }))
         };
-    policies.into_iter().map(contender).collect()
+    rows.iter().map(contender).collect()
 }
 
-/// The chain on a stream.
-struct Streamed {
-    policy: PolicyName,
-    /// The whole chain, if it is captured.
-    graph: Option<Graph>,
-    device: Device,
-    stream: Stream,
-    buffer: Buffer<u32>,
+/// What a step runs.
+struct Chains {
+    /// One a chain.
+    buffers: Vec<Buffer<u32>>,
     kernel: Kernel,
     dispatches: u32,
     workgroups: u32,
-    expected: Expected,
+    /// All of it, if it is captured.
+    graph: Option<Graph>,
 }
 
-impl Streamed {
-    fn step(&mut self) -> Result<(), tidegate::Error> {
-        if let Some(graph) = &self.graph {
-            self.stream.launch_graph(graph)?;
-            return self.stream.synchronize();
+impl Chains {
+    /// One chain after the other.
+    fn record(&self, stream: &mut Stream) -> Result<(), tidegate::Error> {
+        for buffer in &self.buffers {
+            (0..self.dispatches)
+                .try_for_each(|_| stream.launch(&self.kernel, self.workgroups, (buffer,)))?;
         }
-        for _ in 0..self.dispatches {
-            self.stream
-                .launch(&self.kernel, self.workgroups, (&self.buffer,))?;
-        }
-        self.stream.synchronize()
+        Ok(())
     }
+
+    fn step(&self, stream: &mut Stream) -> Result<(), tidegate::Error> {
+        match &self.graph {
+            Some(graph) => stream.launch_graph(graph)?,
+            None => self.record(stream)?,
+        }
+        stream.synchronize()
+    }
+}
+
+/// The chains on a stream.
+struct Streamed {
+    name: &'static str,
+    device: Device,
+    stream: Stream,
+    chains: Chains,
+    expected: Expected,
 }
 
 impl Contender<Failure> for Streamed {
     fn name(&self) -> &'static str {
-        match &self.graph {
-            Some(_) => "graph",
-            None => self.policy.name(),
-        }
+        self.name
     }
 
     fn run(&mut self, steps: u32) -> Result<Sample, Failure> {
         let before = self.device.counters();
         let start = Instant::now();
         for _ in 0..steps {
-            self.step()
-                .map_err(|it| Failure::Failed(format!("{}: {it}", self.name())))?;
+            let step = self.chains.step(&mut self.stream);
+            step.map_err(|it| Failure::Failed(format!("{}: {it}", self.name())))?;
         }
         let elapsed = start.elapsed();
         let after = self.device.counters();
         self.expected
-            .launched(u64::from(self.dispatches) * u64::from(steps));
+            .launched(u64::from(self.chains.dispatches) * u64::from(steps));
         Ok(Sample {
             elapsed,
             submissions: after.submissions - before.submissions,
@@ -197,9 +229,10 @@ impl Contender<Failure> for Streamed {
     }
 
     fn check(&mut self) -> Result<(), Failure> {
-        let words = self.stream.download(&self.buffer)?.wait()?;
-        let name = self.name();
-        self.expected.check(name, &words)
+        self.chains.buffers.iter().try_for_each(|buffer| {
+            let words = self.stream.download(buffer)?.wait()?;
+            self.expected.check(self.name, &words)
+        })
     }
 }
 
@@ -285,10 +318,18 @@ impl Expected {
     }
 }
 
+fn chains(count: u32) -> String {
+    match count {
+        1 => "a chain".to_owned(),
+        _ => format!("{count} chains"),
+    }
+}
+
 fn table(document: &Document<'_>, software: bool) -> String {
     let mut text = format!(
-        "{}: {} dependent launches of {} workgroups, {} rounds of {} steps\n\n",
+        "{}: {} of {} dependent launches of {} workgroups, {} rounds of {} steps\n\n",
         document.device,
+        chains(document.chains),
         document.dispatches,
         document.workgroups,
         document.rounds,
@@ -299,7 +340,7 @@ fn table(document: &Document<'_>, software: bool) -> String {
         let _ = writeln!(text, "{value}");
     };
     let header = format!(
-        "{:<16}{:>12}{:>22}{:>12}{:>10}{:>8}",
+        "{:<22}{:>12}{:>22}{:>12}{:>10}{:>8}",
         "", "us a step", "10 % to 90 %", "submissions", "barriers", "ratio"
     );
     line(&style(header).bold().to_string());
@@ -312,7 +353,7 @@ fn table(document: &Document<'_>, software: bool) -> String {
         let spread = format!("{:.0} to {:.0}", row.us_per_step_low, row.us_per_step_high);
         let bar = "#".repeat((row.ratio_to_every_dispatch / longest * 20.0).round() as usize);
         line(&format!(
-            "{:<16}{:>12.1}{spread:>22}{:>12}{:>10}{:>8.2}  {}",
+            "{:<22}{:>12.1}{spread:>22}{:>12}{:>10}{:>8.2}  {}",
             row.name,
             row.us_per_step,
             row.submissions,

@@ -26,6 +26,10 @@ pub struct Shape {
     pub events: usize,
     /// Slots of graphs; with none, nothing is captured.
     pub graphs: usize,
+    /// Devices, which the slots of everything take turns to belong to.
+    pub devices: usize,
+    /// Whether the calls go from thread to thread.
+    pub threads: bool,
     /// Whether ranges are many, small and apart from each other, rather than large.
     pub scattered: bool,
     /// What the offsets of bindings are multiples of.
@@ -45,6 +49,8 @@ impl Shape {
             downloads: 4,
             events: 3,
             graphs: 3,
+            devices: 1,
+            threads: false,
             scattered: false,
             binding_align: device.binding_align.max(4),
             copy_align: device.copy_align.max(1),
@@ -56,7 +62,8 @@ impl Shape {
         let mut writer = Writer {
             shape: *self,
             prng: Prng::new(seed),
-            model: Model::default(),
+            model: Model::on(self.devices),
+            device: 0,
             ops: Vec::with_capacity(self.ops),
         };
         writer.push(Op::Stream(0, Policy::Adaptive));
@@ -74,6 +81,8 @@ struct Writer {
     prng: Prng,
     /// Knows what the slots hold.
     model: Model,
+    /// The device of the call that is being made up.
+    device: usize,
     ops: Vec<Op>,
 }
 
@@ -88,13 +97,20 @@ impl Writer {
     /// A call that may be admitted, or nothing if the dice ask for what is not there.
     fn next(&mut self) -> Option<Op> {
         let stream = self.stream()?;
+        self.device = self.model.device(stream);
+        if self.shape.threads && self.prng.chance(1, 32) {
+            return Some(Op::Thread);
+        }
+        if self.shape.devices > 1 && self.prng.chance(1, 32) {
+            return Some(Op::Foreign(stream, self.prng.index(self.shape.buffers)));
+        }
         if self.shape.graphs > 0 && self.prng.chance(1, 8) {
             return self.graph(stream);
         }
         let downloads = self.shape.downloads;
         Some(match self.prng.below(100) {
             0..8 => {
-                let buffer = self.prng.index(self.shape.buffers);
+                let buffer = self.slot(self.shape.buffers);
                 let init = match self.prng.below(3) {
                     0 => Init::Fill(self.prng.next_u8()),
                     _ => Init::Upload(self.prng.next_u64()),
@@ -112,7 +128,7 @@ impl Writer {
             25..33 => self.fill(stream)?,
             33..43 => self.copy(stream)?,
             43..67 => self.launch(stream)?,
-            67..76 => Op::Download(stream, self.copy_part()?, self.prng.index(downloads)),
+            67..76 => Op::Download(stream, self.copy_part()?, self.slot(downloads)),
             76..80 => Op::Take(self.prng.index(downloads)),
             80..82 => Op::Forget(self.prng.index(downloads)),
             82 => Op::Peek(self.prng.index(downloads)),
@@ -145,7 +161,7 @@ impl Writer {
     }
 
     fn event(&mut self, stream: usize) -> Op {
-        let event = self.prng.index(self.shape.events);
+        let event = self.slot(self.shape.events);
         match self.prng.below(8) {
             0..3 => Op::Record(stream, event),
             3..6 => Op::Wait(stream, event),
@@ -156,7 +172,7 @@ impl Writer {
 
     /// Captures begin and end more often than chance would have it, so that most are a few commands long.
     fn graph(&mut self, stream: usize) -> Option<Op> {
-        let slot = self.prng.index(self.shape.graphs);
+        let slot = self.slot(self.shape.graphs);
         let dice = self.prng.below(16);
         if self.model.capture(stream).is_some() {
             return Some(match dice {
@@ -165,7 +181,8 @@ impl Writer {
                 _ => return self.launch(stream),
             });
         }
-        let graphs: Vec<usize> = self.model.graphs().collect();
+        let graphs = self.model.graphs();
+        let graphs: Vec<usize> = graphs.filter(|it| self.is_here(*it)).collect();
         let Some(graph) = self.prng.pick(&graphs).copied() else {
             return Some(Op::Capture(stream));
         };
@@ -214,8 +231,22 @@ impl Writer {
         }
     }
 
+    /// One of `count` slots that are of the call's device.
+    fn slot(&mut self, count: usize) -> usize {
+        let devices = self.shape.devices.max(1);
+        let any = self.prng.index(count);
+        let here = any - any % devices + self.device;
+        // The last round may be short.
+        if here < count { here } else { self.device }
+    }
+
+    fn is_here(&self, slot: usize) -> bool {
+        self.model.device(slot) == self.device
+    }
+
     fn buffer(&mut self) -> Option<usize> {
-        let buffers: Vec<usize> = self.model.buffers().map(|it| it.0).collect();
+        let buffers = self.model.buffers().map(|it| it.0);
+        let buffers: Vec<usize> = buffers.filter(|it| self.is_here(*it)).collect();
         self.prng.pick(&buffers).copied()
     }
 

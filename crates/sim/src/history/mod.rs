@@ -29,4 +29,4 @@ pub use generate::Shape;
 pub use graph::Sketch;
 pub use model::{Counts, Model};
 pub use op::{History, Init, Op, Part, Which};
-pub use run::{Failure, HostKernels, Kernels, run};
+pub use run::{Failure, HostKernels, Kernels, Met, Tolerance, run, run_all};

@@ -8,6 +8,8 @@ use crate::prng::Prng;
 /// Buffers as arrays of bytes, and what is in the other slots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Model {
+    /// Devices, at least 1: slot `n` of everything is of device `n` modulo this.
+    devices: usize,
     /// Every buffer that was made: a graph may use one that no slot holds any more.
     bytes: Vec<Vec<u8>>,
     /// What each slot holds, as an index of `bytes`.
@@ -54,6 +56,34 @@ where
 }
 
 impl Model {
+    /// A model of so many devices, whose slots take turns.
+    pub fn on(devices: usize) -> Self {
+        Self {
+            devices,
+            ..Self::default()
+        }
+    }
+
+    /// The device of a slot.
+    pub fn device(&self, slot: usize) -> usize {
+        slot % self.devices.max(1)
+    }
+
+    /// Forgets all but the buffers in slots, as when a fault has spoilt the rest.
+    pub(crate) fn keep_buffers(&mut self) {
+        self.streams.clear();
+        self.captures.clear();
+        self.graphs.clear();
+        self.downloads.clear();
+    }
+
+    fn is_of_one_device(&self, op: &Op) -> bool {
+        let mut first = None;
+        let mut same = true;
+        op.slots(|slot| same &= *first.get_or_insert(self.device(slot)) == self.device(slot));
+        same
+    }
+
     /// The buffers that exist: slot and bytes.
     pub fn buffers(&self) -> impl Iterator<Item = (usize, &[u8])> {
         let slots = self.buffers.iter().enumerate();
@@ -142,6 +172,9 @@ impl Model {
     /// Whether a call's slots hold what it needs and its ranges fit. Others are left out.
     pub fn admits(&self, op: &Op) -> bool {
         let fits = |it: &Part| self.fits(it);
+        if self.devices > 1 && !self.is_of_one_device(op) {
+            return false;
+        }
         match op {
             Op::Upload(stream, part, _) | Op::Fill(stream, part, _) => {
                 self.has_stream(*stream) && fits(part)
@@ -176,13 +209,18 @@ impl Model {
             | Op::Flush(stream)
             | Op::Query(stream)
             | Op::Synchronize(stream) => self.works(*stream),
+            Op::Foreign(stream, buffer) => {
+                let is_foreign = self.device(*stream) != self.device(*buffer);
+                self.works(*stream) && self.buffer(*buffer).is_some() && is_foreign
+            }
             Op::Take(slot) | Op::Peek(slot) | Op::Forget(slot) => self.download(*slot).is_some(),
             Op::Stream(..)
             | Op::EventQuery(_)
             | Op::EventSync(_)
             | Op::Counters
             | Op::ResetCounters
-            | Op::DropPipeline(_) => true,
+            | Op::DropPipeline(_)
+            | Op::Thread => true,
         }
     }
 

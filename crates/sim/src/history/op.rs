@@ -185,6 +185,10 @@ pub enum Op {
     },
     /// Drops a graph, whatever is in flight of it.
     DropGraph(usize),
+    /// Offers a stream a buffer of another device, which it must refuse.
+    Foreign(usize, usize),
+    /// Goes on in another thread, which gets all that there is.
+    Thread,
 }
 
 impl Op {
@@ -203,6 +207,39 @@ impl Op {
             | Self::Arguments { stream, .. }
             | Self::Download(stream, ..) => Some(*stream),
             _ => None,
+        }
+    }
+}
+
+impl Op {
+    /// Calls `each` with the slots that must be of one device.
+    pub(crate) fn slots(&self, mut each: impl FnMut(usize)) {
+        let mut all = |slots: &[usize]| slots.iter().for_each(|it| each(*it));
+        match self {
+            Self::Buffer { buffer, stream, .. } => all(&[*buffer, *stream]),
+            Self::Upload(stream, part, _) | Self::Fill(stream, part, _) => {
+                all(&[*stream, part.buffer]);
+            }
+            Self::Copy(stream, from, to) => all(&[*stream, from.buffer, to.buffer]),
+            Self::Launch(stream, _, parts, _) => {
+                all(&[*stream]);
+                parts.iter().for_each(|it| all(&[it.buffer]));
+            }
+            Self::Download(stream, part, slot) => all(&[*stream, part.buffer, *slot]),
+            Self::Record(stream, slot)
+            | Self::Wait(stream, slot)
+            | Self::Graph(stream, slot)
+            | Self::LaunchGraph(stream, slot) => all(&[*stream, *slot]),
+            Self::Arguments {
+                stream,
+                graph,
+                parts,
+                ..
+            } => {
+                all(&[*stream, *graph]);
+                parts.iter().for_each(|it| all(&[it.buffer]));
+            }
+            _ => {}
         }
     }
 }
@@ -269,6 +306,8 @@ impl fmt::Display for Op {
                 write!(f, " {scalars:?}")
             }
             Self::DropGraph(graph) => write!(f, "drop g{graph}"),
+            Self::Foreign(stream, buffer) => write!(f, "s{stream} is offered b{buffer}"),
+            Self::Thread => write!(f, "another thread"),
         }
     }
 }

@@ -1,20 +1,23 @@
 //! Makes a history's calls on a context, and holds every answer against the model.
 
+mod finish;
 mod launch;
+mod recover;
 
 use std::fmt;
 
 use tidegate_core::{
     Code, Context, Device, Download, Error, Event, Graph, Kernel, Limits, Memory, MemoryKind,
-    Pipeline, Policy, Status, Stream,
+    Pipeline, Status, Stream,
 };
 
 use super::model::{Model, upload_bytes};
 use super::op::{History, Init, Op, Which};
 use crate::kernels;
+pub use recover::{Met, Tolerance};
 
 /// Gives a device the kernels of histories, in the code that it takes.
-pub trait Kernels {
+pub trait Kernels: Sync {
     /// The interface and the code of a kernel.
     fn make(&self, which: Which) -> (Kernel, Code);
 }
@@ -35,9 +38,6 @@ impl Kernels for HostKernels {
         }
     }
 }
-
-/// How often a call is made again when the device has no memory.
-const AGAIN_MAX: u32 = 16;
 
 /// Where a history and its model part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,11 +67,29 @@ pub fn run<D: Device, K: Kernels>(
     kernels: &K,
     history: &History,
 ) -> Result<(), Failure> {
-    let context = Context::new(device, limits.clone());
+    run_all(vec![device], limits, kernels, history, Tolerance::default()).map(|_| ())
+}
+
+/// As [`run`], on several devices, whose slots take turns, and with the faults that are planned for. A call that fails as planned is made again, or left out.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_all<D: Device, K: Kernels>(
+    devices: Vec<D>,
+    limits: &Limits,
+    kernels: &K,
+    history: &History,
+    tolerance: Tolerance,
+) -> Result<Met, Failure> {
     let mut runner = Runner {
-        context,
+        model: Model::on(devices.len()),
+        contexts: devices
+            .into_iter()
+            .map(|it| Context::new(it, limits.clone()))
+            .collect(),
         kernels,
-        model: Model::default(),
+        tolerance,
+        met: Met::default(),
         streams: Vec::new(),
         buffers: Vec::new(),
         downloads: Vec::new(),
@@ -79,19 +97,17 @@ pub fn run<D: Device, K: Kernels>(
         marks: Vec::new(),
         calls: 0,
         last_calls: Vec::new(),
-        refusals: 0,
         pipelines: Vec::new(),
         graphs: Vec::new(),
     };
-    for (at, op) in history.0.iter().enumerate() {
-        if !runner.model.admits(op) {
-            continue;
-        }
-        runner.insist(op).map_err(|it| Failure {
-            at,
-            detail: it.words(),
-        })?;
-        runner.model.apply(op);
+    let mut first = 0;
+    for part in history.0.split(|it| *it == Op::Thread) {
+        runner = match first {
+            0 => runner.part(first, part)?,
+            _ => in_another_thread(runner, first, part)?,
+        };
+        runner.met.threads += 1;
+        first += part.len() + 1;
     }
     runner.finish().map_err(|it| Failure {
         at: history.0.len(),
@@ -99,10 +115,26 @@ pub fn run<D: Device, K: Kernels>(
     })
 }
 
+/// Makes calls in a thread of their own. What they need goes there and comes back.
+fn in_another_thread<'a, D: Device, K: Kernels>(
+    runner: Runner<'a, D, K>,
+    first: usize,
+    part: &[Op],
+) -> Result<Runner<'a, D, K>, Failure> {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(move || runner.part(first, part));
+        thread
+            .join()
+            .unwrap_or_else(|it| std::panic::resume_unwind(it))
+    })
+}
+
 struct Runner<'a, D: Device, K> {
-    context: Context<D>,
+    contexts: Vec<Context<D>>,
     kernels: &'a K,
     model: Model,
+    tolerance: Tolerance,
+    met: Met,
     streams: Vec<Option<Stream<D>>>,
     buffers: Vec<Option<Memory<D>>>,
     downloads: Vec<Option<Download<D>>>,
@@ -112,8 +144,7 @@ struct Runner<'a, D: Device, K> {
     /// Calls so far, and for each stream the number of the last one that gave it work.
     calls: u64,
     last_calls: Vec<u64>,
-    /// Calls that found no memory and were made again.
-    refusals: u64,
+    /// By kernel, device after device.
     pipelines: Vec<Option<Pipeline<D>>>,
     graphs: Vec<Option<Graph<D>>>,
 }
@@ -151,24 +182,6 @@ fn told(error: Error) -> Wrong {
     Wrong::Refused(error)
 }
 
-fn short_of_memory(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::OutOfMemory { .. } | Error::SubmissionOutOfMemory
-    )
-}
-
-/// Makes a call again while the device has no memory for it.
-fn again(mut call: impl FnMut() -> Checked<()>) -> Checked<()> {
-    for _ in 0..AGAIN_MAX {
-        match call() {
-            Err(Wrong::Refused(error)) if short_of_memory(&error) => {}
-            other => return other,
-        }
-    }
-    call()
-}
-
 fn ensure(holds: bool, detail: &str) -> Checked<()> {
     if holds {
         Ok(())
@@ -178,13 +191,29 @@ fn ensure(holds: bool, detail: &str) -> Checked<()> {
 }
 
 impl<D: Device, K: Kernels> Runner<'_, D, K> {
-    /// Makes a call again if the device had no memory: what returns an error has changed nothing.
-    fn insist(&mut self, op: &Op) -> Checked<()> {
-        again(|| {
-            let result = self.step(op);
-            self.refusals += u64::from(result.is_err());
-            result
-        })
+    /// Makes some calls, of which the first has number `first`.
+    fn part(mut self, first: usize, ops: &[Op]) -> Result<Self, Failure> {
+        for (at, op) in (first..).zip(ops) {
+            if self.met.is_lost || self.met.is_stuck {
+                break;
+            }
+            if !self.model.admits(op) {
+                continue;
+            }
+            let made = self.insist(op).map_err(|it| Failure {
+                at,
+                detail: it.words(),
+            })?;
+            if made {
+                self.model.apply(op);
+            }
+        }
+        Ok(self)
+    }
+
+    /// The context of a slot.
+    fn context(&self, slot: usize) -> &Context<D> {
+        &self.contexts[self.model.device(slot)]
     }
 
     fn step(&mut self, op: &Op) -> Checked<()> {
@@ -197,7 +226,7 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
         }
         match op {
             Op::Stream(slot, policy) => {
-                let stream = self.context.stream(*policy).map_err(told)?;
+                let stream = self.context(*slot).stream(*policy).map_err(told)?;
                 drop(put(&mut self.streams, *slot, Some(stream)));
             }
             Op::DropStream(slot) => drop(put(&mut self.streams, *slot, None)),
@@ -239,9 +268,14 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
             Op::Counters => return self.counters(),
             Op::ResetCounters => {
                 self.counters()?;
-                self.context.reset_counters();
+                self.contexts.iter().for_each(Context::reset_counters);
             }
-            Op::DropPipeline(which) => drop(put(&mut self.pipelines, *which as usize, None)),
+            Op::DropPipeline(which) => {
+                let slots = self.pipelines.iter_mut().skip(*which as usize);
+                slots.step_by(Which::ALL.len()).for_each(|it| *it = None);
+            }
+            Op::Foreign(stream, buffer) => return self.foreign(*stream, *buffer),
+            Op::Thread => {}
             Op::Capture(_)
             | Op::Graph(..)
             | Op::Abandon(_)
@@ -268,15 +302,34 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
     }
 
     fn make_buffer(&mut self, slot: usize, bytes: u64, stream: usize, init: Init) -> Checked<()> {
-        let memory = self.context.allocate(bytes, MemoryKind::Device);
+        let memory = self.context(slot).allocate(bytes, MemoryKind::Device);
         let memory = memory.map_err(told)?;
         let stream = found(&mut self.streams, stream)?;
         let result = match init {
             Init::Upload(seed) => stream.upload(&memory, 0, &upload_bytes(seed, bytes)),
             Init::Fill(byte) => stream.fill(&memory, 0, bytes, &[byte]),
         };
+        // After an error nothing has changed.
+        result.map_err(told)?;
         drop(put(&mut self.buffers, slot, Some(memory)));
-        result.map_err(told)
+        Ok(())
+    }
+
+    fn foreign(&mut self, stream: usize, buffer: usize) -> Checked<()> {
+        let memory = found(&mut self.buffers, buffer)?;
+        let stream = found(&mut self.streams, stream)?;
+        let results = [
+            stream.upload(memory, 0, &[0; 4]),
+            stream.fill(memory, 0, memory.bytes(), &[0]),
+            stream.copy(memory, 0, memory, 8, 4),
+            stream.download(memory, 0, 4).map(|_| ()),
+        ];
+        let is_foreign = |it: &Result<(), Error>| matches!(it, Err(Error::ForeignDevice { .. }));
+        self.met.foreign += 1;
+        ensure(
+            results.iter().all(is_foreign),
+            "a buffer of another device is not refused",
+        )
     }
 
     fn record(&mut self, op: &Op) -> Checked<()> {
@@ -312,18 +365,10 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
     }
 
     fn take(&mut self, slot: usize) -> Checked<()> {
-        let Some(download) = put(&mut self.downloads, slot, None) else {
-            return Err(Wrong::Differs(format!("slot {slot} is empty")));
-        };
-        let want = self.model.download(slot).unwrap_or_default();
-        match compare(download, want) {
-            // The download is gone with the refusal; the buffers tell at the end whether the work is.
-            Err(Wrong::Refused(error)) if short_of_memory(&error) => {
-                self.refusals += 1;
-                Ok(())
-            }
-            other => other,
-        }
+        let download = found(&mut self.downloads, slot)?;
+        compare(download, self.model.download(slot).unwrap_or_default())?;
+        self.downloads[slot] = None;
+        Ok(())
     }
 
     fn event(&mut self, op: &Op) -> Checked<()> {
@@ -333,7 +378,7 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
             return Ok(());
         };
         if !matches!(self.events.get(*slot), Some(Some(_))) {
-            let event = self.context.event();
+            let event = self.context(*slot).event();
             let complete = event.is_complete().map_err(told)?;
             ensure(complete, "an event never recorded is not complete")?;
             put(&mut self.events, *slot, Some(event));
@@ -376,67 +421,9 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
             "an event came before its stream's work",
         )
     }
-
-    /// Holds the counters against the model's and against the limits.
-    fn counters(&self) -> Checked<()> {
-        let (counters, limits) = (self.context.counters(), self.context.limits());
-        let counts = self.model.counts;
-        let mut same = counters.dispatches == counts.dispatches;
-        same &= counters.graph_launches == counts.graph_launches;
-        same &= counters.gpu_to_gpu == counts.gpu_to_gpu;
-        // An upload or download that was refused counts, too.
-        let refused = self.refusals > 0;
-        same &= refused || counters.cpu_to_gpu == counts.cpu_to_gpu;
-        same &= refused || counters.gpu_to_cpu == counts.gpu_to_cpu;
-        let by_cause: u64 = counters.submissions_by_cause.iter().sum();
-        let mut within = counters.in_flight_peak <= u64::from(limits.in_flight_max);
-        within &= counters.commands_peak <= u64::from(limits.commands_max);
-        within &= counters.staging_peak <= limits.staging_bytes;
-        within &= counters.memory_peak <= limits.memory_bytes_max;
-        within &= counters.free_syncs == 0 && by_cause == counters.submissions;
-        if same && within {
-            return Ok(());
-        }
-        let words = format!("{counters:?}\nbut {counts:?} and {limits:?}");
-        Err(Wrong::Differs(words))
-    }
-
-    /// Reads every buffer, drops everything and looks at what is left.
-    fn finish(mut self) -> Checked<()> {
-        self.counters()?;
-        let mut reader = self.context.stream(Policy::default()).map_err(told)?;
-        for (slot, want) in self.model.buffers() {
-            let memory = found(&mut self.buffers, slot)?;
-            again(|| {
-                let download = reader.download(memory, 0, memory.bytes());
-                compare(download.map_err(told)?, want)
-            })
-            .map_err(|it| Wrong::Differs(format!("b{slot} at the end: {}", it.words())))?;
-        }
-        for slot in 0..self.downloads.len() {
-            if self.downloads[slot].is_some() {
-                self.take(slot)?;
-            }
-        }
-        self.streams.clear();
-        again(|| reader.synchronize().map_err(told))?;
-        drop(reader);
-        self.buffers.clear();
-        self.pipelines.clear();
-        self.graphs.clear();
-        let counters = self.context.counters();
-        let queues = u64::from(self.context.capabilities().queues);
-        // An eighth is what rounding may add.
-        let rings = queues * self.context.limits().staging_bytes / 8 * 9;
-        if counters.memory_bytes > rings {
-            let words = format!("memory is still held: {counters:?}");
-            return Err(Wrong::Differs(words));
-        }
-        Ok(())
-    }
 }
 
-fn compare<D: Device>(download: Download<D>, want: &[u8]) -> Checked<()> {
+fn compare<D: Device>(download: &Download<D>, want: &[u8]) -> Checked<()> {
     let mut got = vec![0; want.len()];
     download.wait_into(&mut got).map_err(told)?;
     let Some(at) = (0..got.len()).find(|at| got[*at] != want[*at]) else {

@@ -256,7 +256,11 @@ fn a_failure_may_come_out_of_a_call_for_another_queue() {
 fn a_stalled_queue_times_out_until_it_is_released() {
     for seed in SEEDS {
         let stall = |waits| Faults {
-            stalls: vec![Stall { queue: 0, waits }],
+            stalls: vec![Stall {
+                queue: 0,
+                after: 0,
+                waits,
+            }],
             ..Faults::default()
         };
         let sim = armed(seed, stall(None));

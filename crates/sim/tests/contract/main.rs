@@ -7,6 +7,7 @@
 mod faults;
 mod histories;
 mod host;
+mod hostile;
 mod misuse;
 mod order;
 mod queues;

@@ -6,7 +6,7 @@ use tidegate_core::{
 };
 use tidegate_sim::{Rule, Setup, Sim, kernels};
 
-/// Seeds that a test tries when it must show wrong bytes. Every test here shows them within the first eight.
+/// Seeds that a test tries when it must show wrong bytes. Every test here shows them within the first sixteen.
 pub(crate) const SEEDS: std::ops::Range<u64> = 0..32;
 
 pub(crate) const COMPUTE: Stages = Stages::COMPUTE;
@@ -160,7 +160,7 @@ pub(crate) fn rules(sim: &Sim) -> Vec<Rule> {
 }
 
 /// Runs `program` under every seed. It must break exactly `rules` each time, and its result must be other than `right` under
-/// at least one of the first eight seeds.
+/// at least one of the first sixteen seeds.
 pub(crate) fn shows(rules_broken: &[Rule], right: &[u8], program: impl Fn(&Sim) -> Vec<u8>) {
     let mut wrong = 0;
     for seed in SEEDS {
@@ -172,7 +172,7 @@ pub(crate) fn shows(rules_broken: &[Rule], right: &[u8], program: impl Fn(&Sim) 
             "seed {seed}: {:?}",
             sim.violations()
         );
-        if bytes != right && seed < 8 {
+        if bytes != right && seed < 16 {
             wrong += 1;
         }
     }

@@ -49,6 +49,8 @@ pub(crate) enum Defect {
     OneUniformBlock,
     /// A batch's launches of one kernel all run with the scalars of the last of them.
     LastScalars,
+    /// Commands change places although the earlier one writes (or reads) what the later one reads (or writes): two flags, whether each writes.
+    Reordered(bool, bool),
     /// One of what is kept of graphs.
     Graphs(OfGraphs),
 }
@@ -96,6 +98,7 @@ impl Planted {
             Defect::NoHostReads => batch.host_reads = false,
             Defect::OneUniformBlock => self.share_uniform_block(batch),
             Defect::LastScalars => share_push_constants(batch),
+            Defect::Reordered(first, second) => self.reorder(batch, (first, second)),
             Defect::Graphs(defect) => self.kept.spoil(&self.sim, defect, batch),
             _ => {}
         }
@@ -139,6 +142,33 @@ impl Planted {
             }
         }
         batch.commands = kept;
+    }
+
+    /// Puts commands as early as they may be if hazards of the sort `ignored` were none. A barrier stands before each, so that only the order is wrong.
+    fn reorder(&self, batch: &mut Batch, ignored: (bool, bool)) {
+        let mut commands = batch.commands.clone();
+        commands.retain(|it| !matches!(it, Command::Barrier(_)));
+        let touches: Vec<_> = commands.iter().map(|it| self.touches(batch, it)).collect();
+        let mut levels: Vec<u32> = Vec::new();
+        for (at, later) in touches.iter().enumerate() {
+            let follows = |first: &(Region, bool), second: &(Region, bool)| {
+                let sort = (first.1, second.1);
+                first.0.overlaps(&second.0) && sort != (false, false) && sort != ignored
+            };
+            let before = touches[..at].iter().zip(&levels).filter(|(it, _)| {
+                it.iter()
+                    .any(|first| later.iter().any(|second| follows(first, second)))
+            });
+            levels.push(before.map(|(_, level)| level + 1).max().unwrap_or(0));
+        }
+        let mut order: Vec<usize> = (0..commands.len()).collect();
+        order.sort_by_key(|it| levels[*it]);
+        let full = Command::Barrier(Barrier {
+            before: Stages::ALL,
+            after: Stages::ALL,
+        });
+        let commands = order.iter().flat_map(|it| [full, commands[*it]]);
+        batch.commands = commands.collect();
     }
 
     fn share_uniform_block(&self, batch: &mut Batch) {
@@ -234,7 +264,9 @@ impl Device for Planted {
     }
 
     fn forget_graph(&self, id: GraphId) {
-        self.sim.forget_graph(self.kept.forget(id));
+        if self.defect != Defect::Graphs(OfGraphs::NeverForgotten) {
+            self.sim.forget_graph(self.kept.forget(id));
+        }
     }
 
     fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {

@@ -27,6 +27,8 @@ pub(crate) enum OfGraphs {
     NoHostReads,
     /// Of a graph's launches one uniform block is kept.
     OneUniformBlock,
+    /// What was kept is never given back.
+    NeverForgotten,
 }
 
 /// What was kept of each graph.
@@ -74,6 +76,7 @@ impl Kept {
                 .retain(|it| !matches!(it, Command::Barrier(_))),
             OfGraphs::NoWaits => batch.waits.clear(),
             OfGraphs::NoHostReads => batch.host_reads = false,
+            OfGraphs::NeverForgotten => {}
             OfGraphs::OneUniformBlock => share_last_block(Arc::make_mut(&mut replay.body)),
         }
         batch.replay = Some(replay);

@@ -1,4 +1,4 @@
-//! A device that calls somebody in the middle of each submission.
+//! A device that calls somebody in the middle of what core asks of it.
 
 use tidegate_core::{
     Batch, Capabilities, Code, Device, DeviceError, GraphId, HostAccess, Kernel, MemoryId,
@@ -6,18 +6,26 @@ use tidegate_core::{
 };
 use tidegate_sim::Sim;
 
+/// What core asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    Submit,
+    Write,
+    Read,
+}
+
 /// The device in between.
 pub(crate) struct Nosy {
     sim: Sim,
-    submitting: Box<dyn Fn() + Send + Sync>,
+    tell: Box<dyn Fn(Call) + Send + Sync>,
 }
 
 impl Nosy {
-    pub(crate) fn new(sim: Sim, submitting: impl Fn() + Send + 'static) -> Self {
-        let submitting = std::sync::Mutex::new(submitting);
+    pub(crate) fn new(sim: Sim, tell: impl Fn(Call) + Send + 'static) -> Self {
+        let tell = std::sync::Mutex::new(tell);
         Self {
             sim,
-            submitting: Box::new(move || (submitting.lock().unwrap())()),
+            tell: Box::new(move |call| (tell.lock().unwrap())(call)),
         }
     }
 }
@@ -45,10 +53,12 @@ impl Device for Nosy {
     }
 
     fn write(&self, id: MemoryId, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
+        (self.tell)(Call::Write);
         self.sim.write(id, offset, data)
     }
 
     fn read(&self, id: MemoryId, offset: u64, data: &mut [u8]) -> Result<(), DeviceError> {
+        (self.tell)(Call::Read);
         self.sim.read(id, offset, data)
     }
 
@@ -70,7 +80,7 @@ impl Device for Nosy {
     }
 
     fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {
-        (self.submitting)();
+        (self.tell)(Call::Submit);
         self.sim.submit(batch, ticket)
     }
 

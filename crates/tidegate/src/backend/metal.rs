@@ -65,13 +65,17 @@ pub(super) fn devices() -> Result<Vec<DeviceInfo>, String> {
     Ok(described.collect())
 }
 
-pub(super) fn open(choice: &Choice, _: &Options) -> Result<AnyDevice, String> {
+pub(super) fn open(choice: &Choice, options: &Options) -> Result<AnyDevice, String> {
     let select = match choice {
         Choice::Best => Select::Best,
         Choice::Index(index) => Select::Index(*index),
         Choice::Name(name) => Select::Name(name.clone()),
     };
-    let options = tidegate_metal::Options::default();
+    let defaults = tidegate_metal::Options::default();
+    let options = tidegate_metal::Options {
+        queues_max: options.queues_max.unwrap_or(defaults.queues_max),
+        ..defaults
+    };
     let device = MetalDevice::open(&select, &options).map_err(|it| it.to_string())?;
     Ok(AnyDevice::new(device))
 }

@@ -8,6 +8,7 @@ mod sim;
 mod vulkan;
 
 use std::fmt::Debug;
+use std::sync::atomic::AtomicU32;
 
 use tidegate_core::{
     Batch, Capabilities, Code, Context, Device, DeviceError, GraphId, HostAccess, Kernel, MemoryId,
@@ -175,6 +176,10 @@ fn locate(index: u32, wanted: Option<Backend>) -> Result<(Option<Backend>, u32),
 impl Device for AnyDevice {
     fn capabilities(&self) -> &Capabilities {
         self.0.capabilities()
+    }
+
+    fn process(&self) -> Option<&'static AtomicU32> {
+        self.0.process()
     }
 
     fn now_ns(&self) -> u64 {

@@ -10,9 +10,12 @@ use crate::{DeviceInfo, Options};
 impl AnyBackend for VulkanDevice {
     /// Descriptors are the plain way. Where the device has addresses, and the kernel's fit, it is given both.
     fn code(&self, module: &Module, name: &str, checks: BoundsChecks) -> Result<Code, ShaderError> {
-        let options = SpirvOptions::new(checks);
-        let plain = module.spirv(name, &options)?;
         let device = self.capabilities();
+        let options = SpirvOptions {
+            device_zeroes: device.features.contains(&"zero_workgroup_memory"),
+            ..SpirvOptions::new(checks)
+        };
+        let plain = module.spirv(name, &options)?;
         if device.features.contains(&"buffer_addresses")
             && let Some(it) = module.spirv_addressed(name, &options)?
             && it.bytes <= device.scalar_bytes_max
@@ -61,6 +64,7 @@ pub(super) fn open(choice: &Choice, options: &Options) -> Result<AnyDevice, Stri
             crate::QueueFamily::Compute => QueueFamily::Compute,
             crate::QueueFamily::Graphics => QueueFamily::Graphics,
         },
+        queues_max: options.queues_max,
         cache_folder: options.cache_folder.clone(),
         ..tidegate_vulkan::Options::default()
     };

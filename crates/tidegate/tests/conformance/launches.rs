@@ -153,3 +153,27 @@ pub(crate) fn constants_are_replaced(world: &World) {
     assert_eq!(world.read(&mut stream, &x), [20, 40, 60, 80]);
     assert!(module.with_constants(&[("other", 1.0)]).is_err());
 }
+
+/// As WGSL promises, also of an array that is large: to store thousands of zeros one by one can take a driver's compiler minutes.
+pub(crate) fn workgroup_memory_starts_as_zeros(world: &World) {
+    if !world.compiles() {
+        return;
+    }
+    let (device, mut stream) = world.open();
+    let source = "
+        @group(0) @binding(0) var<storage, read_write> sums: array<u32>;
+        var<workgroup> part: array<u32, 4096>;
+        @compute @workgroup_size(64) fn dirty(
+            @builtin(workgroup_id) group: vec3<u32>,
+            @builtin(local_invocation_index) i: u32)
+        { var sum = 0u;
+          for (var k = i; k < 4096u; k += 64u) { sum |= part[k]; part[k] = 7u; }
+          sums[group.x * 64u + i] += sum; }";
+    let module = device.module_from_wgsl(source).unwrap();
+    let dirty = module.kernel("dirty").unwrap();
+    let sums = stream.upload_new(&[0_u32; 256]).unwrap();
+    for _ in 0..3 {
+        stream.launch(&dirty, 4, (&sums,)).unwrap();
+    }
+    assert_eq!(world.read(&mut stream, &sums), [0; 256]);
+}

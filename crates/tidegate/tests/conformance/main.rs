@@ -71,7 +71,8 @@ suite! {
         a_uniform_may_be_bound_before_the_buffers
         arguments_made_at_run_time
         aliases_are_allowed_when_they_are_meant
-        constants_are_replaced;
+        constants_are_replaced
+        workgroup_memory_starts_as_zeros;
     transfers:
         uploads_of_every_size
         an_upload_has_read_its_slice

@@ -1,6 +1,6 @@
 //! Launches, by themselves and in graphs.
 
-use tidegate_core::{Arguments, Device, Kernel, Region};
+use tidegate_core::{Arguments, Context, Device, Kernel, Region};
 
 use super::{Checked, Kernels, Runner, Wrong, ensure, found, put, told};
 use crate::history::op::{Op, Part, Which};
@@ -14,10 +14,11 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
         parts: &[Part],
         scalars: [u32; 2],
     ) -> Checked<()> {
-        let slot = which as usize;
+        let slot = which as usize + Which::ALL.len() * self.model.device(stream);
         if !matches!(self.pipelines.get(slot), Some(Some(_))) {
             let (kernel, code) = self.kernels.make(which);
-            let pipeline = self.context.pipeline(kernel, &code).map_err(told)?;
+            let made = self.context(stream).pipeline(kernel, &code);
+            let pipeline = made.map_err(told)?;
             put(&mut self.pipelines, slot, Some(pipeline));
         }
         let pipeline = found(&mut self.pipelines, slot)?.clone();
@@ -107,12 +108,14 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
 
     /// A drop neither waits nor submits.
     pub(super) fn quietly(&mut self, drop: impl FnOnce(&mut Self)) -> Checked<()> {
-        let before = self.context.counters();
+        let before: Vec<_> = self.contexts.iter().map(Context::counters).collect();
         drop(self);
-        let after = self.context.counters();
-        let quiet = before.submissions == after.submissions
-            && before.syncs == after.syncs
-            && before.stalls == after.stalls;
+        let quiet = before.iter().zip(&self.contexts).all(|(before, context)| {
+            let after = context.counters();
+            before.submissions == after.submissions
+                && before.syncs == after.syncs
+                && before.stalls == after.stalls
+        });
         ensure(quiet, "a drop submitted or waited")
     }
 }

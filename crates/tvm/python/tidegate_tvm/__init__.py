@@ -1,0 +1,106 @@
+"""Runs what TVM compiles for WebGPU and Metal on any Vulkan or Metal device, through Tidegate.
+
+Importing this is all it takes: TVM's device `webgpu` is then there, and on Apple's systems `metal` is Tidegate's.
+"""
+
+import atexit
+import ctypes
+import json
+import pathlib
+import sys
+
+import tvm
+import tvm_ffi
+
+#: The version of TVM that this was built for.
+TVM = "0.27.0.post1"
+
+
+class TidegateError(RuntimeError):
+    """What Tidegate refuses, and what a device failed to do."""
+
+
+def _load():
+    if tvm.__version__ != TVM:
+        raise ImportError(
+            f"this tidegate_tvm was built for TVM {TVM}, and TVM {tvm.__version__} is installed; "
+            f"pip install apache-tvm=={TVM}, or build tidegate_tvm for the other from source"
+        )
+    name = {"darwin": "libtidegate_tvm.dylib", "win32": "tidegate_tvm.dll"}.get(sys.platform, "libtidegate_tvm.so")
+    library = ctypes.CDLL(str(pathlib.Path(__file__).parent / name))
+    library.tidegate_register.restype = ctypes.c_char_p
+    tvm_ffi.register_error("TidegateError", TidegateError)
+    failure = library.tidegate_register()
+    if failure is not None:
+        raise ImportError(f"TVM does not take tidegate_tvm: {failure.decode()}")
+    # Drivers do not like to be at work while a process ends.
+    atexit.register(library.tidegate_close)
+    return library
+
+
+def _detect(device):
+    """What `tvm.target.Target.from_device("webgpu")` gives."""
+    limits = {"max_num_threads": device.max_threads_per_block, "max_shared_memory_per_block": device.max_shared_memory_per_block}
+    # As TVM's kernels count on it.
+    return tvm.target.Target({"kind": "webgpu", "supports_subgroups": device.warp_size == 32, **limits})
+
+
+_library = _load()
+if not tvm.base._RUNTIME_ONLY:
+    from tvm.target import detect_target
+
+    detect_target.register_device_target_detector("webgpu", _detect)
+
+
+def counters():
+    """What all devices have done since the start, or since `reset_counters`, as a dictionary."""
+    return {str(name): int(value) for name, value in tvm.get_global_func("webgpu.GetProfileCounters")().items()}
+
+
+def reset_counters():
+    """Starts counting again."""
+    tvm.get_global_func("webgpu.ResetProfileCounters")()
+
+
+def set_policy(name):
+    """Says when recorded work is let through, on every stream: "adaptive", "every-dispatch" or "until-sync"."""
+    tvm.get_global_func("tidegate.SetPolicy")(name)
+
+
+def set_checks(on):
+    """Says whether the kernels that are launched for the first time from now on check each index, which they do unless told otherwise.
+
+    Without checks, a kernel that leaves its buffers does what the device makes of it, as with TVM's other runtimes; and workgroup memory does not start as zeros.
+    """
+    tvm.get_global_func("tidegate.SetChecks")(bool(on))
+
+
+class trace:
+    """Traces what all devices do, between `start` and `stop` or as a context manager.
+
+    A path gets a timeline that https://ui.perfetto.dev and chrome://tracing show; a second device's goes to the same path with `.1` added, and so on.
+    `kernels` then has a dictionary for each kernel: name, count, total_ns and longest_ns, the longest in total first.
+    """
+
+    def __init__(self, path=None):
+        self.path = path
+        self.kernels = []
+
+    def start(self):
+        tvm.get_global_func("tidegate.TraceStart")()
+        return self
+
+    def stop(self):
+        made = [str(text) for text in tvm.get_global_func("tidegate.TraceStop")()]
+        self.kernels = [row for table in made[1::2] for row in json.loads(table)]
+        for index, timeline in enumerate(made[0::2]):
+            if self.path is not None:
+                path = pathlib.Path(f"{self.path}.{index}" if index else self.path)
+                path.write_text(timeline, encoding="utf-8")
+        return self
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()

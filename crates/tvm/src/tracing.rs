@@ -1,0 +1,100 @@
+//! Traces: for people, and for timers. A device takes one at a time, so that they share it.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::json;
+use tidegate::{Device, Trace};
+
+use crate::cards::{Card, lock, runtime};
+use crate::error::{Result, bail};
+
+/// Events of a trace, some 100 MB of them.
+const EVENTS_MAX: usize = 1 << 20;
+
+/// Whether a trace for people is being taken.
+static ON: AtomicBool = AtomicBool::new(false);
+
+/// The trace of a device.
+#[derive(Debug, Default)]
+pub(crate) struct Tracing(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Those who have begun, and not ended yet.
+    users: usize,
+    /// What was taken so far, for all of them.
+    parts: Vec<Trace>,
+}
+
+impl Tracing {
+    /// Begins, or joins in.
+    pub(crate) fn begin(&self, device: &Device) {
+        let mut state = lock(&self.0);
+        if state.users == 0 {
+            device.start_trace(EVENTS_MAX);
+        }
+        state.users += 1;
+    }
+
+    /// Ends, for one who has begun: everything since the first of those who are at it began.
+    pub(crate) fn end(&self, card: &Card) -> Result<Vec<Trace>> {
+        // What has not run yet would be missing, for the others too.
+        let waited = card.synchronize_all();
+        let mut state = lock(&self.0);
+        state.parts.push(card.device.end_trace());
+        let parts = state.parts.clone();
+        state.users = state.users.saturating_sub(1);
+        if state.users == 0 {
+            state.parts.clear();
+        } else {
+            card.device.start_trace(EVENTS_MAX);
+        }
+        waited.map(|()| parts)
+    }
+
+    /// Ends, for one who does not want to know.
+    pub(crate) fn abandon(&self, device: &Device) {
+        let mut state = lock(&self.0);
+        state.users = state.users.saturating_sub(1);
+        if state.users == 0 {
+            state.parts.clear();
+            drop(device.end_trace());
+        }
+    }
+}
+
+/// Begins a trace of all devices, also of those that are opened later.
+pub(crate) fn start() -> Result<()> {
+    if ON.swap(true, Ordering::Relaxed) {
+        bail!("a trace is being taken already");
+    }
+    for card in runtime().open_cards() {
+        card.tracing.begin(&card.device);
+    }
+    Ok(())
+}
+
+/// Ends the trace of the open device at a position.
+pub(crate) fn stop(position: i32) -> Result<Option<Trace>> {
+    ON.store(false, Ordering::Relaxed);
+    let cards = runtime().open_cards();
+    match usize::try_from(position).ok().and_then(|it| cards.get(it)) {
+        Some(card) => Ok(Some(Trace::joined(card.tracing.end(card)?))),
+        None => Ok(None),
+    }
+}
+
+/// What each kernel took, in JSON.
+pub(crate) fn kernels(trace: &Trace) -> String {
+    let rows: Vec<_> = trace
+        .kernels()
+        .into_iter()
+        .map(|it| json!({ "name": it.name, "count": it.count, "total_ns": it.total_ns, "longest_ns": it.longest_ns }))
+        .collect();
+    json!(rows).to_string()
+}
+
+pub(crate) fn is_on() -> bool {
+    ON.load(Ordering::Relaxed)
+}

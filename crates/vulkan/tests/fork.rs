@@ -1,0 +1,314 @@
+//! The end of a process, and fork, with work in flight and the thread that starts work awake: neither hangs nor crashes. Each case runs in a process of its own: this program again.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use tidegate::{Buffer, Device, ErrorKind, Event, Kernel, Options, Pending, Stream};
+
+/// Which case the process is to be; none in the test runner's own.
+const CASE: &str = "TIDEGATE_TEST_CASE";
+/// How long a process may take. It needs a second, most of it to load a driver.
+const LIMIT: Duration = Duration::from_secs(60);
+
+const WGSL: &str = "
+@group(0) @binding(0) var<storage, read_write> x: array<u32>;
+@compute @workgroup_size(64) fn slow(@builtin(global_invocation_id) id: vec3<u32>) {
+    var sum = x[id.x];
+    for (var i = 0u; i < 2000u; i++) { sum = sum * 1664525u + i; }
+    x[id.x] = sum;
+}";
+
+/// Everything that a program may hold.
+struct World {
+    device: Device,
+    stream: Stream,
+    kernel: Kernel,
+    x: Buffer<u32>,
+    event: Event,
+    pending: Pending<u32>,
+}
+
+/// A device with work in flight and more recorded, and its thread awake.
+fn world() -> World {
+    let device = Device::open(&Options::default()).unwrap();
+    let module = device.module_from_wgsl(WGSL).unwrap();
+    let kernel = module.kernel("slow").unwrap();
+    let mut stream = device.stream().unwrap();
+    let x = stream.zeros::<u32>(1 << 14).unwrap();
+    for _ in 0..20 {
+        stream.launch(&kernel, 256, (&x,)).unwrap();
+    }
+    let event = device.event();
+    stream.record(&event).unwrap();
+    let pending = stream.download(&x).unwrap();
+    stream.flush().unwrap();
+    stream.launch(&kernel, 256, (&x,)).unwrap();
+    World {
+        device,
+        stream,
+        kernel,
+        x,
+        event,
+        pending,
+    }
+}
+
+/// Work on other threads, for as long as the process lives.
+fn busy(device: &Device) {
+    for _ in 0..2 {
+        let device = device.clone();
+        std::thread::spawn(move || {
+            let kernel = device.module_from_wgsl(WGSL).unwrap().kernel("slow");
+            let (mut stream, kernel) = (device.stream().unwrap(), kernel.unwrap());
+            let x = stream.zeros::<u32>(1 << 14).unwrap();
+            loop {
+                stream.launch(&kernel, 256, (&x,)).unwrap();
+                stream.download(&x).unwrap().wait().unwrap();
+            }
+        });
+    }
+    std::thread::sleep(Duration::from_millis(20));
+}
+
+/// Ends the process in one of the ways that there are.
+fn end(case: &str) {
+    static KEPT: OnceLock<World> = OnceLock::new();
+    let mut world = world();
+    match case {
+        "exit" => std::process::exit(7),
+        "exit while others work" => {
+            busy(&world.device);
+            std::process::exit(7);
+        }
+        "exit from a thread" => {
+            busy(&world.device);
+            let exits = std::thread::spawn(|| std::process::exit(7));
+            let _ = world.stream.synchronize();
+            let _ = exits.join();
+        }
+        "kept in a static" => {
+            let _ = KEPT.set(world);
+            std::process::exit(7);
+        }
+        "panic" => panic!("as planned"),
+        "forks" => forks(world),
+        "forks alone" => forks_alone(world),
+        other => panic!("no case {other}"),
+    }
+}
+
+/// What runs in each process.
+#[test]
+fn case() {
+    if let Ok(case) = std::env::var(CASE) {
+        end(&case);
+    }
+}
+
+fn start(case: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "case", "--nocapture", "--test-threads", "1"])
+        .env(CASE, case)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits, within a bound.
+fn ended(case: &str, mut child: Child) -> ExitStatus {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if start.elapsed() > LIMIT {
+            child.kill().unwrap();
+            panic!("{case}: it hangs");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_process_ends_with_work_in_flight() {
+    for case in [
+        "exit",
+        "exit while others work",
+        "exit from a thread",
+        "kept in a static",
+    ] {
+        for _ in 0..3 {
+            assert_eq!(ended(case, start(case)).code(), Some(7), "{case}");
+        }
+    }
+    // The test runner's own status for a test that panicked.
+    assert_eq!(ended("panic", start("panic")).code(), Some(101));
+}
+
+unsafe extern "C" {
+    fn fork() -> i32;
+    fn waitpid(process: i32, status: *mut i32, options: i32) -> i32;
+    fn kill(process: i32, signal: i32) -> i32;
+    fn _exit(status: i32) -> !;
+}
+
+/// Runs `child` in a fork and gives how the process ended: its status, or 1000 and more for a signal or a hang.
+fn in_a_fork(child: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: other threads are alive, so that the child may rely on nothing that they hold: that Tidegate does not is what is tested. The allocator's locks are the C library's to
+    // reset, which glibc and Apple's do. POSIX, "fork".
+    let process = unsafe { fork() };
+    if process == 0 {
+        let status = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
+        // SAFETY: ends the process without running what the parent has registered.
+        unsafe { _exit(status.unwrap_or(99)) };
+    }
+    let start = Instant::now();
+    loop {
+        let mut status = 0;
+        // SAFETY: our own child, waited for until it has ended, and a place for its status.
+        let done = unsafe { waitpid(process, &mut status, 1) };
+        if done == process {
+            return if status & 0x7f == 0 {
+                (status >> 8) & 0xff
+            } else {
+                1000 + status
+            };
+        }
+        if start.elapsed() > Duration::from_secs(20) {
+            // SAFETY: our own child, which has not been waited for.
+            unsafe { kill(process, 9) };
+            return 2000;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether everything that can be called says that it is of no use here, at once.
+fn is_refused(world: &mut World) -> bool {
+    let lost = |error: tidegate::Error| {
+        error.kind() == ErrorKind::Lost && error.to_string().contains("fork")
+    };
+    let World {
+        device,
+        stream,
+        kernel,
+        x,
+        event,
+        pending,
+    } = world;
+    let errors = [
+        stream.launch(kernel, 256, (&*x,)).err(),
+        stream.upload(&*x, &[1; 64]).err(),
+        stream.fill(&*x, 1).err(),
+        stream.download(&*x).err(),
+        stream.flush().err(),
+        stream.query().err(),
+        stream.synchronize().err(),
+        stream.wait(event).err(),
+        event.synchronize().err(),
+        event.is_complete().err(),
+        pending.wait().err(),
+        pending.is_complete().err(),
+        device.stream().err(),
+        device.buffer::<u32>(64).err(),
+        device.module_from_wgsl(WGSL).unwrap().kernel("slow").err(),
+    ];
+    let _ = (device.counters(), device.event(), stream.record(event));
+    device.start_trace(10);
+    drop(device.end_trace());
+    errors.into_iter().all(|it| it.is_some_and(lost))
+        && Device::open(&Options::default()).is_err_and(|it| it.to_string().contains("fork"))
+}
+
+/// The children do what they like with what they inherited; the parent's work goes on.
+fn forks(mut world: World) {
+    busy(&world.device);
+    // Whatever the other threads hold at the moment of each fork.
+    for round in 0..40 {
+        let used = in_a_fork(|| if is_refused(&mut world) { 3 } else { 4 });
+        assert_eq!(used, 3, "round {round}");
+    }
+    let mut held = Some(world);
+    for _ in 0..10 {
+        // The child drops all it has.
+        let dropped = in_a_fork(|| {
+            drop(held.take());
+            5
+        });
+        assert_eq!(dropped, 5);
+    }
+    // It runs another program.
+    let ran = in_a_fork(|| {
+        let status = Command::new("true").status();
+        if status.is_ok_and(|it| it.success()) {
+            6
+        } else {
+            8
+        }
+    });
+    assert_eq!(ran, 6);
+    let mut world = held.take().unwrap();
+    assert_eq!(world.pending.wait().unwrap().len(), 1 << 14);
+    world.stream.synchronize().unwrap();
+    drop(world);
+    std::process::exit(7);
+}
+
+/// Nobody else holds the device, so that the child closes it.
+fn forks_alone(world: World) {
+    let mut held = Some(world);
+    for round in 0..20 {
+        let world = held.as_mut().unwrap();
+        // Work in flight, or none, and the thread awake or asleep.
+        if round % 2 == 0 {
+            world.stream.synchronize().unwrap();
+            std::thread::sleep(Duration::from_millis(round));
+        }
+        world
+            .stream
+            .launch(&world.kernel, 256, (&world.x,))
+            .unwrap();
+        let start = Instant::now();
+        let dropped = in_a_fork(|| {
+            drop(held.take());
+            5
+        });
+        assert_eq!(dropped, 5, "round {round}");
+        assert!(start.elapsed() < Duration::from_secs(5), "round {round}");
+    }
+    let mut world = held.take().unwrap();
+    world.stream.synchronize().unwrap();
+    drop(world);
+    std::process::exit(7);
+}
+
+#[test]
+fn a_child_of_fork_gets_errors_and_the_parent_works_on() {
+    for case in ["forks", "forks", "forks alone"] {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "case", "--nocapture", "--test-threads", "1"])
+            .env(CASE, case)
+            .spawn();
+        assert_eq!(ended(case, child.unwrap()).code(), Some(7), "{case}");
+    }
+}
+
+/// A process that forks before it uses Vulkan may use it in the child.
+#[test]
+fn a_child_may_open_a_device_if_its_parent_has_not() {
+    if std::env::var(CASE).is_ok() {
+        return;
+    }
+    // The test runner gives each test a thread or a process; whether another test of this process has used Vulkan is known here: none does.
+    let status = in_a_fork(|| {
+        let mut world = world();
+        let works = world.stream.synchronize().is_ok();
+        drop(world);
+        if works { 3 } else { 4 }
+    });
+    assert_eq!(status, 3);
+}

@@ -1,0 +1,132 @@
+//! `cargo xtask soak`: random histories of calls on a device, each result compared with a byte array's, for as long as one likes.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, ValueEnum};
+
+use crate::parts::Count;
+use crate::test::Run;
+use crate::{bench, metal, shell};
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  cargo xtask soak                                     10,000 seeds on the simulated device
+  cargo xtask soak --minutes 60                        an hour, from a seed that the clock gives
+  cargo xtask soak --seeds 4711                        one seed, to repeat a failure
+  cargo xtask soak --device vulkan --minutes 5         on the best Vulkan device, under the validation layer
+  cargo xtask soak --device metal --seeds 0..20        on Metal, which is software on Linux
+  cargo xtask soak --minutes 10 --json > soak.json     one JSON document
+
+Stops at the first failure, makes it small, and prints its seed, its calls and the last batches.
+Exit status: 0 nothing was found, 1 a failure was found or it could not run, 2 wrong usage.")]
+pub(crate) struct Options {
+    /// The seeds: `A..B`, or one
+    #[arg(long, value_name = "A..B", conflicts_with = "minutes")]
+    seeds: Option<String>,
+    /// Run for so long, from a seed that the clock gives
+    #[arg(long, value_name = "N")]
+    minutes: Option<f64>,
+    /// What the histories run on
+    #[arg(long, value_enum, default_value_t = Device::Sim)]
+    device: Device,
+    /// Calls of each history
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    commands: u32,
+    /// Threads that run histories, each its own
+    #[arg(long, value_name = "N")]
+    threads: Option<u32>,
+    /// Print the result as one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Device {
+    /// The simulated device, which is as hostile as the rules allow
+    Sim,
+    /// The best device that Vulkan has
+    Vulkan,
+    /// Metal
+    Metal,
+}
+
+/// Status of the program for wrong usage, as of ours.
+const WRONG_USAGE: i32 = 2;
+
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    let mut command = program(options.device)?;
+    let mut say = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            command.args([name, &value]);
+        }
+    };
+    say("--seeds", options.seeds.clone());
+    say("--minutes", options.minutes.map(|it| it.to_string()));
+    say("--commands", Some(options.commands.to_string()));
+    say("--threads", options.threads.map(|it| it.to_string()));
+    if options.json {
+        command.arg("--json");
+    }
+    let status = command.status();
+    let status = status.with_context(|| format!("`{}` did not start", shell::shown(&command)))?;
+    match status.code() {
+        Some(0) => Ok(true),
+        Some(1) => Ok(false),
+        Some(WRONG_USAGE) => std::process::exit(WRONG_USAGE),
+        _ => bail!("`{}` failed ({status})", shell::shown(&command)),
+    }
+}
+
+/// The program, built with what the device needs. The workspace optimises core and the simulated device in every build.
+fn program(device: Device) -> Result<Command> {
+    let mut build = shell::cargo(["build", "--quiet", "--package", "tidegate-soak"]);
+    let mut folder = shell::target_directory()?;
+    let name = match device {
+        Device::Sim => "sim",
+        Device::Vulkan => {
+            build.args(["--features", "vulkan"]);
+            "vulkan"
+        }
+        Device::Metal => {
+            build.args(["--features", "metal"]);
+            if metal::is_here() {
+                build = metal::soft(build)?;
+                folder = folder.join("soft");
+            }
+            "metal"
+        }
+    };
+    shell::run(&mut build)?;
+    let path = folder
+        .join("debug")
+        .join(format!("tidegate-soak{}", std::env::consts::EXE_SUFFIX));
+    let mut command = Command::new(path);
+    bench::steady(&mut command).args(["--device", name]);
+    Ok(command)
+}
+
+/// What runs as a part of `cargo xtask test`: the same seeds each time. A filter asks for tests, and these are none.
+const SOAKS: [(Device, &str); 2] = [(Device::Sim, "0..10000"), (Device::Vulkan, "0..40")];
+
+pub(crate) fn part(run: &mut Run) -> Result<Count> {
+    if run.filter.is_some() {
+        return Ok(Count::remark("not run: there is a filter"));
+    }
+    let mut count = Count::default();
+    for (device, seeds) in SOAKS {
+        let mut command = program(device)?;
+        command.args(["--seeds", seeds]);
+        match shell::run(&mut command) {
+            Ok(()) => count.passed += 1,
+            Err(error) => {
+                crate::terminal::error(&error);
+                count.failed += 1;
+            }
+        }
+    }
+    count.remark = SOAKS
+        .map(|(device, seeds)| format!("seeds {seeds} on {device:?}"))
+        .join(", ");
+    Ok(count)
+}
