@@ -156,7 +156,7 @@ pub(crate) fn smoke() -> Result<Count> {
 fn build(targets: &[&Target]) -> Result<PathBuf> {
     let (folder, host) = (folder(), host()?);
     // With --target, cargo spares build scripts and macros the flags.
-    let mut command = shell::cargo(["build", "--release", "--locked", "--target", &host]);
+    let mut command = shell::cargo(["build", "--release", "--target", &host]);
     command
         .arg("--manifest-path")
         .arg(folder.join("Cargo.toml"))

@@ -165,10 +165,7 @@ fn comparison(_: &mut ()) -> Result<Count> {
 fn fuzz(_: &mut ()) -> Result<Count> {
     for (subcommand, more) in [
         ("fmt", &["--check"][..]),
-        (
-            "clippy",
-            &["--all-targets", "--locked", "--", "-D", "warnings"],
-        ),
+        ("clippy", &["--all-targets", "--", "-D", "warnings"]),
     ] {
         let mut command = shell::cargo([subcommand, "--manifest-path", "fuzz/Cargo.toml"]);
         shell::run(command.args(more))?;

@@ -111,7 +111,7 @@ impl<'a> Rewriter<'a> {
         let first = scalar_bytes.next_multiple_of(8);
         let count = self.kernel.bindings.len() as u32;
         let sizes_at = first + 8 * count;
-        let push = self.take_push()?;
+        let push = self.take_push(first)?;
         self.make_push(push, first, sizes_at);
         self.change_pointers();
         let mut functions = std::mem::take(&mut self.module.functions);
@@ -171,7 +171,7 @@ impl<'a> Rewriter<'a> {
 
     /// Takes the push constants' structure, its pointer and its variable out, to be declared again after the addresses' types. Gives the structure, if
     /// there is one, and its members.
-    fn take_push(&mut self) -> Option<(Option<u32>, Vec<Operand>)> {
+    fn take_push(&mut self, first: u32) -> Option<(Option<u32>, Vec<Operand>)> {
         let globals = &mut self.module.types_global_values;
         let class = Operand::StorageClass(StorageClass::PushConstant);
         let mut variables = globals.iter().filter(|it| it.class.opcode == Op::Variable);
@@ -182,6 +182,10 @@ impl<'a> Rewriter<'a> {
         let Some(&Kind::Pointer { pointee, .. }) = self.types.kind(pointer) else {
             return None;
         };
+        // Addresses begin where the scalars of the table end, and nothing else may lie there.
+        if self.types.layout(pointee).ok()?.bytes > first.into() {
+            return None;
+        }
         // Nothing else may hold the structure: it grows.
         let name = Operand::IdRef(pointee);
         if globals
@@ -460,6 +464,21 @@ fn id_of(operand: &Operand) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use crate::{Module, SpirvOptions};
+
+    /// The fuzzer found this: addresses lay over push constants that the table knew nothing of. naga leaves none out.
+    #[test]
+    fn push_constants_that_the_table_leaves_out_are_left_alone() {
+        let source = "
+            @group(0) @binding(0) var<storage, read_write> x: array<u32>;
+            var<immediate> s: array<vec4<u32>, 2>;
+            @compute @workgroup_size(1) fn main() { x[0] = s[1].x; }";
+        let module = Module::from_wgsl(source).unwrap();
+        let mut kernel = module.kernels()[0].clone();
+        let words = module.spirv("main", &SpirvOptions::default()).unwrap();
+        assert!(super::rewrite(&words, &kernel).unwrap().is_some());
+        kernel.scalars = None;
+        assert_eq!(super::rewrite(&words, &kernel).unwrap(), None);
+    }
 
     /// The fuzzer found this: what was added took ids that were taken already. naga's own header is right.
     #[test]
