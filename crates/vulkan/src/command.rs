@@ -10,8 +10,8 @@ use crate::descriptor::Descriptors;
 use crate::device::Logical;
 use crate::error::refused;
 use crate::layout::Layout;
-use crate::memory::Slots;
 use crate::pipeline::Table;
+use crate::slots::Slots;
 use crate::timing::Timestamps;
 
 /// Room that one queue's batches use again and again.

@@ -31,6 +31,7 @@ mod progress;
 mod raw;
 mod recording;
 mod replay;
+mod slots;
 mod spin;
 mod spirv;
 mod submit;

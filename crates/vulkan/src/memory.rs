@@ -9,13 +9,14 @@ use gpu_allocator::vulkan::{
     Allocation, AllocationCreateDesc, AllocationScheme, Allocator, AllocatorCreateDesc,
 };
 use gpu_allocator::{AllocationError, AllocationSizes, AllocatorDebugSettings, MemoryLocation};
-use tidegate_core::{DeviceError, HostAccess, MemoryId, MemoryKind, Region};
+use tidegate_core::{DeviceError, HostAccess, MemoryId, MemoryKind};
 
 use crate::Options;
 use crate::debug;
 use crate::device::Logical;
 use crate::error::{OpenError, refused};
 use crate::heap::Types;
+use crate::slots::{Slot, Slots};
 use crate::support::Support;
 
 /// What every buffer may be used for.
@@ -32,70 +33,6 @@ pub(crate) const ADDRESS_ALIGN: u64 = 16;
 
 /// Driver allocations left to others and to the blocks that the sub-allocator keeps when empty.
 const DRIVER_ALLOCATIONS_SPARE: usize = 16;
-
-/// An allocation.
-pub(crate) struct Slot {
-    pub(crate) buffer: vk::Buffer,
-    /// Where kernels find it; 0 on a device without addresses.
-    address: vk::DeviceAddress,
-    pub(crate) bytes: u64,
-    allocation: Allocation,
-    /// The first byte, if the host can see it.
-    host: Option<NonNull<u8>>,
-    coherent: bool,
-}
-
-// SAFETY: `host` points into memory that stays mapped, at the same address for every thread, until the slot is freed. All access goes
-// through `Memory::write` and `Memory::read`, which check the bounds; that no two accesses race is core's promise.
-unsafe impl Send for Slot {}
-// SAFETY: as for `Send`.
-unsafe impl Sync for Slot {}
-
-/// Slots by the index that core gave.
-#[derive(Default)]
-pub(crate) struct Slots(Vec<Option<Slot>>);
-
-impl Slots {
-    /// The buffer that holds `region`.
-    #[inline]
-    pub(crate) fn buffer(&self, region: &Region) -> Result<vk::Buffer, DeviceError> {
-        match self.0.get(region.memory.0 as usize) {
-            Some(Some(slot)) if region.end() <= slot.bytes => Ok(slot.buffer),
-            _ => Err(refused(format!("{region} lies outside any allocation"))),
-        }
-    }
-
-    /// Where kernels find `region`.
-    #[inline]
-    pub(crate) fn address(&self, region: &Region) -> Result<vk::DeviceAddress, DeviceError> {
-        match self.0.get(region.memory.0 as usize) {
-            Some(Some(slot)) if region.end() <= slot.bytes => Ok(slot.address + region.offset),
-            _ => Err(refused(format!("{region} lies outside any allocation"))),
-        }
-    }
-
-    /// The slot that holds these bytes, and its first byte.
-    fn mapped(
-        &self,
-        id: MemoryId,
-        offset: u64,
-        bytes: usize,
-    ) -> Result<(&Slot, NonNull<u8>), DeviceError> {
-        let slot = self.0.get(id.0 as usize).and_then(Option::as_ref);
-        let slot = slot
-            .filter(|it| offset.saturating_add(bytes as u64) <= it.bytes)
-            .ok_or_else(|| {
-                refused(format!(
-                    "m{}[{offset}..+{bytes}] lies outside any allocation",
-                    id.0
-                ))
-            })?;
-        let host = slot
-            .host
-            .ok_or_else(|| refused(format!("memory {} is not host-visible", id.0)))?;
-        Ok((slot, host))
-    }
-}
 
 struct Heap {
     allocator: Allocator,
