@@ -10,7 +10,7 @@ const MAGIC: u32 = 0x0723_0203;
 /// Takes the bytes for words. The magic number is put right, so that no input is lost to it.
 ///
 /// # Panics
-/// If a module that was rewritten cannot be read.
+/// If a module that was rewritten still binds a buffer, or reads more than is pushed.
 pub fn run(data: &[u8]) {
     let words = data.chunks_exact(4);
     let mut words: Vec<u32> = words
@@ -28,7 +28,10 @@ pub fn run(data: &[u8]) {
         let Ok(Some(addressed)) = testing::addressed(&words, kernel) else {
             continue;
         };
-        let read = Module::from_spirv(&addressed.words).expect("what was rewritten can be read");
+        // Of words that make little sense the rewrite need not make more; of naga's, the target `wgsl` proves it.
+        let Ok(read) = Module::from_spirv(&addressed.words) else {
+            continue;
+        };
         let read = read.kernel(&kernel.name).expect("its kernel is in it");
         assert_eq!(read.bindings, [], "no buffer is left to be bound");
         let pushed = read.scalars.as_ref().map_or(0, |it| it.bytes);

@@ -108,9 +108,10 @@ impl<'a> Rewriter<'a> {
             Some(it) => it.bytes,
             None => 0,
         };
-        let first = scalar_bytes.next_multiple_of(8);
+        let first = scalar_bytes.checked_next_multiple_of(8)?;
         let count = self.kernel.bindings.len() as u32;
-        let sizes_at = first + 8 * count;
+        let sizes_at = first.checked_add(8 * count)?;
+        let bytes = sizes_at.checked_add(4 * self.sizes.len() as u32)?;
         let push = self.take_push(first)?;
         self.make_push(push, first, sizes_at);
         self.change_pointers();
@@ -121,7 +122,7 @@ impl<'a> Rewriter<'a> {
         self.module.functions = functions;
         self.finish();
         Some(Addressed {
-            bytes: sizes_at + 4 * self.sizes.len() as u32,
+            bytes,
             first,
             sizes_at,
             sizes: self.sizes,
@@ -476,8 +477,13 @@ mod tests {
         let mut kernel = module.kernels()[0].clone();
         let words = module.spirv("main", &SpirvOptions::default()).unwrap();
         assert!(super::rewrite(&words, &kernel).unwrap().is_some());
-        kernel.scalars = None;
+        let scalars = kernel.scalars.take();
         assert_eq!(super::rewrite(&words, &kernel).unwrap(), None);
+        // Nor does a block of 4 GiB overflow.
+        for bytes in [u32::MAX, u32::MAX - 7] {
+            kernel.scalars = scalars.clone().map(|it| crate::Scalars { bytes, ..it });
+            assert_eq!(super::rewrite(&words, &kernel).unwrap(), None);
+        }
     }
 
     /// The fuzzer found this: what was added took ids that were taken already. naga's own header is right.
