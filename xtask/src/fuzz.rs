@@ -20,7 +20,7 @@ use crate::{shell, terminal};
   cargo xtask fuzz --target gguf --tidy         the committed corpus anew, from all that was found so far
 
 New inputs that reach new code go to fuzz/target/corpus, and are where the next run starts. An input that fails is kept in
-fuzz/artifacts; once it is mended, it belongs into fuzz/corpus, under a name that begins with `found-`. It needs Linux or macOS, and a C++ compiler.")]
+fuzz/artifacts; once it is fixed, it belongs in fuzz/corpus, under a name that begins with `found-`. It needs Linux or macOS, and a C++ compiler.")]
 pub(crate) struct Options {
     /// Which target; may be repeated. All of them if not given
     #[arg(long, value_name = "NAME", value_parser = names())]

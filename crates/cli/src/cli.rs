@@ -12,7 +12,7 @@ use tidegate_llm::synthetic::Shape;
 #[command(name = "tidegate", version, arg_required_else_help = true)]
 #[command(after_help = "Examples:
   tidegate devices
-  tidegate generate --model model.gguf --chat --prompt \"Why has the sea tides?\"
+  tidegate generate --model model.gguf --chat --prompt \"Why does the sea have tides?\"
   tidegate bench chain
   tidegate generate --model model.gguf --prompt \"The tide\" --profile=timeline.html --trace trace.json
 
@@ -65,7 +65,7 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   tidegate generate --model model.gguf --prompt \"The tide\"
-  tidegate generate --model model.gguf --chat --prompt \"Why has the sea tides?\" --max-tokens 64
+  tidegate generate --model model.gguf --chat --prompt \"Why does the sea have tides?\" --max-tokens 64
   tidegate generate --model model.gguf --prompt-file - --temperature 0.8 --top-p 0.95 --seed 7 < prompt.txt
   tidegate generate --model model.gguf --prompt \"1 + 1 =\" --max-tokens 4 --json
 
@@ -74,7 +74,7 @@ The text is streamed to standard output, with --json it is part of the document:
   prefill_tokens_per_s, decode_tokens_per_s (of the tokens after the first; 0 where there is one), device, policy, counters.
 A prompt file is UTF-8 and taken as it is, a last newline included.")]
 pub(crate) struct GenerateOptions {
-    /// The model, a GGUF file of a Llama-family model
+    /// The model, a GGUF file of architecture llama or qwen2
     #[arg(long, value_name = "FILE")]
     pub(crate) model: PathBuf,
     #[command(flatten)]
@@ -124,7 +124,7 @@ pub(crate) struct PromptOptions {
 The text is UTF-8 and scored as it is, a last newline included. The document of --json has tokens (n) and nll (the mean
 over tokens 2 to n). exp(nll) is the perplexity.")]
 pub(crate) struct ScoreOptions {
-    /// The model, a GGUF file of a Llama-family model
+    /// The model, a GGUF file of architecture llama or qwen2
     #[arg(long, value_name = "FILE")]
     pub(crate) model: PathBuf,
     /// The text, in UTF-8; - is standard input
@@ -227,7 +227,7 @@ pub(crate) struct DecodeOptions {
 /// [`Shape`], as users name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ShapeName {
-    /// 30 layers of 576, 49,152 tokens: 97 MB a token
+    /// 30 layers of 576, 49,152 tokens: 87 MB a token
     #[value(name = "smollm2-135m")]
     SmolLm2,
     /// 24 layers of 896, 151,936 tokens
