@@ -13,7 +13,7 @@ use crate::counters::Counters;
 use crate::device::{Capabilities, Device, DeviceError};
 use crate::error::Error;
 use crate::policy::{Cause, Limits, Policy, decide, worth_asking};
-use crate::state::State;
+use crate::state::{QUEUES_MAX, State};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::watch::Handle;
 
@@ -69,8 +69,7 @@ impl<D: Device> Context<D> {
             staging_bytes: staging_bytes(limits.staging_bytes, device.capabilities()),
             ..limits
         };
-        // More could not be told apart in a set of 64 bits, and no device has as many.
-        let queues = device.capabilities().queues.clamp(1, 64);
+        let queues = device.capabilities().queues.clamp(1, QUEUES_MAX as u32);
         let state = State::new(queues, limits.staging_bytes);
         let process = device.process();
         Self(Arc::new(Handle {

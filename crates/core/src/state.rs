@@ -15,6 +15,9 @@ use crate::pipeline::Pipelines;
 use crate::reorder::Reorder;
 use crate::trace::Tracer;
 
+/// Queues of one device that are used. More could not be told apart in a set of 64 bits, and no device has as many.
+pub(crate) const QUEUES_MAX: usize = 64;
+
 /// The lanes, the memory's rows and what else recording needs. Nothing here blocks.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -259,11 +262,12 @@ impl State {
 
     /// How far the work that `ticket` is complete with has come, by queue: its own, and what its batches in flight wait for on others. What other queues do besides is no progress, or else a
     /// busy neighbour would hide a stall for ever.
-    pub(crate) fn progress(&self, ticket: Ticket) -> Vec<u64> {
-        let mut needed = vec![0; self.lanes.len()];
+    pub(crate) fn progress(&self, ticket: Ticket) -> [u64; QUEUES_MAX] {
+        // A wait allocates nothing.
+        let mut needed = [0; QUEUES_MAX];
         needed[ticket.queue as usize] = ticket.value;
         loop {
-            let before = needed.clone();
+            let before = needed;
             for (queue, lane) in self.lanes.iter().enumerate() {
                 let batches = lane.in_flight.iter();
                 for (_, batch) in batches.filter(|it| it.0 <= before[queue]) {
@@ -277,8 +281,10 @@ impl State {
                 break;
             }
         }
-        let lanes = self.lanes.iter().zip(needed);
-        lanes.map(|(it, needed)| it.completed.min(needed)).collect()
+        for (lane, needed) in self.lanes.iter().zip(&mut needed) {
+            *needed = lane.completed.min(*needed);
+        }
+        needed
     }
 
     pub(crate) fn stalled(&self, ticket: Ticket) -> Error {
