@@ -1,6 +1,6 @@
 //! Proves that a check for barriers can fail. Programs that lack one barrier, each beside its right twin, run on a real device under the validation layer with its checks of synchronisation; what the layer
-//! says of each, and whether the numbers are right, is printed. Run it with `release` and no argument, or with part of a device's name. Exit status: 0 if the layer reports every wrong
-//! program and no right one, 3 if it misses some, 1 on anything else.
+//! says of each, and whether the numbers are right, is printed. Run it with `release` and no argument, or with part of a device's name. Exit status: 1 if the layer
+//! reports a right program.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -217,9 +217,10 @@ fn main() -> ExitCode {
         }
     }
     println!("{missed} wrong programs were not reported, {false_alarms} messages about right ones");
-    match (missed, false_alarms) {
-        (0, 0) => ExitCode::SUCCESS,
-        (_, 0) => ExitCode::from(3),
-        _ => ExitCode::FAILURE,
+    // That a layer misses some is what this is here to show, and no failure.
+    if false_alarms == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
