@@ -168,10 +168,10 @@ impl Tracer {
 }
 
 impl<D: Device> Context<D> {
-    /// Starts a trace of at most `events_max` events, and forgets one that was being taken. A device without a clock says 0 of all times.
+    /// Starts a trace of at most `events_max` events, and forgets one that was being taken. A device without a clock says 0 of all times. Says whether the device will tell when it ran commands.
     ///
     /// While it is taken every command costs two timestamps on the device, and graphs are not replayed but translated anew.
-    pub fn start_trace(&self, events_max: usize) {
+    pub fn start_trace(&self, events_max: usize) -> bool {
         // Under the lock, so that a trace which another thread ends does not turn this one's times off.
         let mut state = self.0.state();
         let tells = self.0.device.set_timing(true);
@@ -187,6 +187,7 @@ impl<D: Device> Context<D> {
             labels: HashMap::new(),
             labels_len: 0,
         }));
+        tells
     }
 
     /// Ends a trace and gives it; empty if none was being taken. Commands that have not run by now are missing in it, and counted as dropped.

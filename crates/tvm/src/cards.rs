@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::env;
+use std::iter;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use tidegate::{Device, DeviceInfo, Options, Policy, Stream};
+use tidegate::{Device, DeviceInfo, Event, Options, Policy, Stream};
 
 use crate::addresses::{Addresses, Allocation};
 use crate::error::{Error, Result, bail};
@@ -343,15 +344,17 @@ impl Card {
 
     /// Its work goes on; nobody waits for it here.
     pub(crate) fn free_line(&self, handle: u64) -> Result<()> {
-        let line = lock(&self.lines).remove(&handle);
-        match line {
-            Some(_) => Ok(()),
-            None if handle == 0 => bail!("the default stream cannot be freed"),
-            None => bail!(
-                "{handle:#x} is not a stream of device {}, or it was freed",
-                self.index
-            ),
+        if handle == 0 {
+            bail!("the default stream cannot be freed");
         }
+        let line = self.line(handle)?;
+        let end = self.device.event();
+        // What was recorded is freed all the same.
+        if lock(&line).record(&end).is_ok() {
+            self.tracing.freed(end);
+        }
+        lock(&self.lines).remove(&handle);
+        Ok(())
     }
 
     /// Waits until the work of a stream is complete. Other threads may record on it meanwhile.
@@ -373,6 +376,25 @@ impl Card {
         let event = self.device.event();
         lock(&*self.line(before)?).record(&event)?;
         Ok(lock(&*self.line(after)?).wait(&event)?)
+    }
+
+    /// Does something while all work is complete, that of freed streams too, and nobody can record more. It must not use a stream.
+    pub(crate) fn while_idle<T>(&self, freed: &[Event], then: impl FnOnce() -> T) -> Result<T> {
+        // In this order: whoever holds a stream takes no other lock of these.
+        let lines = lock(&self.lines);
+        let mut held: Vec<_> = iter::once(&self.first)
+            .chain(lines.values())
+            .map(|it| lock(it))
+            .collect();
+        let waited = held.iter_mut().try_for_each(|line| {
+            line.synchronize()?;
+            Ok(())
+        });
+        let freed = freed
+            .iter()
+            .try_for_each(|it| it.synchronize().map_err(Error::from));
+        let made = then();
+        waited.and(freed).map(|()| made)
     }
 
     /// Waits until the work of all its streams is complete.

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
-use tidegate::{Device, Trace};
+use tidegate::{Device, Event, Trace};
 
 use crate::cards::{Card, lock, runtime};
 use crate::error::{Result, bail};
@@ -23,34 +23,52 @@ pub(crate) struct Tracing(Mutex<State>);
 struct State {
     /// Those who have begun, and not ended yet.
     users: usize,
+    /// Whether the device tells when it ran commands.
+    tells: bool,
     /// What was taken so far, for all of them.
     parts: Vec<Trace>,
+    /// The ends of streams that were freed meanwhile: their work is traced too.
+    freed: Vec<Event>,
 }
 
 impl Tracing {
-    /// Begins, or joins in.
-    pub(crate) fn begin(&self, device: &Device) {
+    /// Begins, or joins in. Says whether the device tells when it ran commands.
+    pub(crate) fn begin(&self, device: &Device) -> bool {
         let mut state = lock(&self.0);
         if state.users == 0 {
-            device.start_trace(EVENTS_MAX);
+            state.tells = device.start_trace(EVENTS_MAX);
         }
         state.users += 1;
+        state.tells
     }
 
     /// Ends, for one who has begun: everything since the first of those who are at it began.
     pub(crate) fn end(&self, card: &Card) -> Result<Vec<Trace>> {
-        // What has not run yet would be missing, for the others too.
-        let waited = card.synchronize_all();
         let mut state = lock(&self.0);
-        state.parts.push(card.device.end_trace());
-        let parts = state.parts.clone();
-        state.users = state.users.saturating_sub(1);
-        if state.users == 0 {
-            state.parts.clear();
-        } else {
-            card.device.start_trace(EVENTS_MAX);
+        let freed = std::mem::take(&mut state.freed);
+        // What has not run yet would be missing, for the others too. Nobody records until the next trace has begun, so that nothing is.
+        card.while_idle(&freed, || {
+            state.parts.push(card.device.end_trace());
+            let parts = state.parts.clone();
+            state.users = state.users.saturating_sub(1);
+            if state.users == 0 {
+                state.parts.clear();
+            } else {
+                state.tells = card.device.start_trace(EVENTS_MAX);
+            }
+            parts
+        })
+    }
+
+    /// Notes the end of a stream that is freed.
+    pub(crate) fn freed(&self, end: Event) {
+        let mut state = lock(&self.0);
+        if state.users > 0 {
+            state
+                .freed
+                .retain(|it| !matches!(it.is_complete(), Ok(true)));
+            state.freed.push(end);
         }
-        waited.map(|()| parts)
     }
 
     /// Ends, for one who does not want to know.
@@ -58,9 +76,16 @@ impl Tracing {
         let mut state = lock(&self.0);
         state.users = state.users.saturating_sub(1);
         if state.users == 0 {
-            state.parts.clear();
+            (state.parts, state.freed) = (Vec::new(), Vec::new());
             drop(device.end_trace());
         }
+    }
+}
+
+#[cfg(test)]
+impl Tracing {
+    pub(crate) fn users(&self) -> usize {
+        lock(&self.0).users
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) unsafe extern "C" fn tidegate_timer_start(
 ) -> i32 {
     call(|| {
         let stream = current_stream(Target::new(device.kind)?, device.index);
-        let made = Box::new(Timer::start(device.index, stream)?);
+        let made = Box::new(Timer::start(runtime().card(device.index)?, stream)?);
         // SAFETY: the caller's promise.
         unsafe { give(timer, Box::into_raw(made).cast()) };
         Ok(())
