@@ -1,5 +1,6 @@
 """Devices: what they are, which there are, and that they are left in order."""
 
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -197,3 +198,31 @@ def test_another_tvm_is_refused_with_both_versions():
     assert done.returncode == 1
     assert "ImportError" in done.stderr
     assert "9.9.9" in done.stderr and tidegate_tvm.TVM in done.stderr
+
+
+def test_another_ffi_is_refused_with_both_versions():
+    code = "import tvm_ffi; tvm_ffi.__version__ = '0.0.9'; import tidegate_tvm"
+    done = python(code)
+    assert done.returncode == 1
+    assert "ImportError" in done.stderr
+    assert "tvm_ffi 0.0.9" in done.stderr and f"built for tvm_ffi {tidegate_tvm.FFI}" in done.stderr
+
+
+def test_what_was_tested_is_what_was_built_and_what_is_asked_for():
+    asked = importlib.metadata.requires("tidegate-tvm")
+    assert f"apache-tvm=={tidegate_tvm.TVM}" in asked and f"apache-tvm-ffi=={tidegate_tvm.FFI}" in asked
+    wanted = (pathlib.Path(__file__).parents[1] / "requirements.txt").read_text().splitlines()
+    assert f"apache-tvm=={tidegate_tvm.TVM}" in wanted and f"apache-tvm-ffi=={tidegate_tvm.FFI}" in wanted
+
+
+def test_a_library_that_does_not_load_is_an_import_error(tmp_path):
+    package = pathlib.Path(tidegate_tvm.__file__).parent
+    copy = tmp_path / "tidegate_tvm"
+    copy.mkdir()
+    for file in package.iterdir():
+        if file.is_file():
+            (copy / file.name).write_bytes(file.read_bytes() if file.suffix == ".py" else b"not a library")
+    done = python(f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import tidegate_tvm")
+    assert done.returncode == 1
+    assert "ImportError: tidegate_tvm's library, built for TVM" in done.stderr
+    assert tidegate_tvm.FFI in done.stderr and tidegate_tvm.TVM in done.stderr

@@ -12,6 +12,8 @@ import sys
 import tvm
 import tvm_ffi
 
+from ._built import FFI
+
 #: The version of TVM that this was built for.
 TVM = "0.27.0.post1"
 
@@ -26,8 +28,19 @@ def _load():
             f"this tidegate_tvm was built for TVM {TVM}, and TVM {tvm.__version__} is installed; "
             f"pip install apache-tvm=={TVM}, or build tidegate_tvm for the other from source"
         )
+    if tvm_ffi.__version__ != FFI:
+        raise ImportError(
+            f"this tidegate_tvm was built for tvm_ffi {FFI}, and tvm_ffi {tvm_ffi.__version__} is installed; "
+            f"pip install apache-tvm-ffi=={FFI}, or build tidegate_tvm for the other from source"
+        )
     name = {"darwin": "libtidegate_tvm.dylib", "win32": "tidegate_tvm.dll"}.get(sys.platform, "libtidegate_tvm.so")
-    library = ctypes.CDLL(str(pathlib.Path(__file__).parent / name))
+    try:
+        library = ctypes.CDLL(str(pathlib.Path(__file__).parent / name))
+    except OSError as error:
+        raise ImportError(
+            f"tidegate_tvm's library, built for TVM {TVM} and tvm_ffi {FFI}, does not load beside TVM {tvm.__version__} and tvm_ffi {tvm_ffi.__version__}: {error}; "
+            f"install tidegate_tvm anew"
+        ) from error
     library.tidegate_register.restype = ctypes.c_char_p
     tvm_ffi.register_error("TidegateError", TidegateError)
     failure = library.tidegate_register()
