@@ -43,6 +43,10 @@ def test_a_target_from_a_device(dev):
     target = tvm.target.Target.from_device("webgpu")
     assert target.kind.name == "webgpu"
     assert int(target.attrs["max_num_threads"]) == dev.max_threads_per_block
+    # What a target from the device may use, the device takes.
+    takes = bool(tvm.get_global_func("tidegate.Property")(dev, "supports_subgroups"))
+    assert bool(target.attrs["supports_subgroups"]) == takes
+    assert not takes or dev.warp_size == 32
 
 
 @pytest.mark.parametrize("index", [-1, 99, 2**31 - 1])

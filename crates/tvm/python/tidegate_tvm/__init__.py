@@ -54,8 +54,9 @@ def _load():
 def _detect(device):
     """What `tvm.target.Target.from_device("webgpu")` gives."""
     limits = {"max_num_threads": device.max_threads_per_block, "max_shared_memory_per_block": device.max_shared_memory_per_block}
-    # As TVM's kernels count on it.
-    return tvm.target.Target({"kind": "webgpu", "supports_subgroups": device.warp_size == 32, **limits})
+    # By the rule by which kernels are refused.
+    subgroups = bool(tvm.get_global_func("tidegate.Property")(device, "supports_subgroups"))
+    return tvm.target.Target({"kind": "webgpu", "supports_subgroups": subgroups, **limits})
 
 
 _library = _load()

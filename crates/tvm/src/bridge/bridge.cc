@@ -295,6 +295,11 @@ void Register(const std::string& name, int32_t device_type) {
         }
       }));
   Set(name + ".ResetProfileCounters", ffi::Function::FromTyped([]() { Check(tidegate_counters_reset()); }));
+  Set("tidegate.Property", ffi::Function::FromTyped([](Device device, ffi::String property) {
+        Value value{};
+        Check(tidegate_property(device, View(property), &value));
+        return Take(value);
+      }));
   Set("tidegate.SetChecks", ffi::Function::FromTyped([](bool on) { Check(tidegate_set_checks(on)); }));
   Set("tidegate.TraceStart", ffi::Function::FromTyped([]() { Check(tidegate_trace_start()); }));
   // A timeline and a table for each device.
