@@ -289,7 +289,7 @@ impl Found {
         let device = Device::open(&Options::default().with_device(slot.position.to_string()))?;
         let card = Card::new(index, device, policy)?;
         if crate::tracing::is_on() {
-            card.tracing.begin(&card.device);
+            card.tracing.begin_for_people(&card.device);
         }
         slot.card = Some(Arc::clone(&card));
         Ok(card)
@@ -472,6 +472,29 @@ pub(crate) mod tests {
         assert!(card.free_line(one).is_err());
         assert!(card.free_line(0).is_err());
         card.synchronize(other).unwrap();
+    }
+
+    #[test]
+    fn nobody_records_while_all_is_idle() {
+        let card = card(Policy::UntilSync);
+        let (one, other) = (card.create_line().unwrap(), card.create_line().unwrap());
+        let memory = card.allocate(64).unwrap();
+        let end = |handle| {
+            let event = card.device.event();
+            let line = card.line(handle).unwrap();
+            lock(&line).fill(&memory.buffer, 1_u8).unwrap();
+            lock(&line).record(&event).unwrap();
+            event
+        };
+        let (freed, kept) = (end(one), end(other));
+        card.free_line(one).unwrap();
+        let line = card.line(other).unwrap();
+        let idle = || {
+            assert!(freed.is_complete().unwrap() && kept.is_complete().unwrap());
+            assert!(line.try_lock().is_err() && card.first.try_lock().is_err());
+            assert!(card.lines.try_lock().is_err());
+        };
+        card.while_idle(std::slice::from_ref(&freed), idle).unwrap();
     }
 
     #[test]

@@ -237,7 +237,12 @@ mod tests {
         let stream = card.create_line().unwrap();
         let mut timer = Timer::start(Arc::clone(&card), stream).unwrap();
         timer.stop().unwrap();
+        let memory = card.allocate(64).unwrap();
+        lock(&card.line(stream).unwrap())
+            .fill(&memory.buffer, 1_u8)
+            .unwrap();
         card.free_line(stream).unwrap();
+        assert_eq!(card.tracing.freed_len(), 1);
         assert!(Timer::start(Arc::clone(&card), stream).is_err());
         timer.elapsed_ns().unwrap();
         timer.elapsed_ns().unwrap();

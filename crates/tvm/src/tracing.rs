@@ -25,6 +25,8 @@ struct State {
     users: usize,
     /// Whether the device tells when it ran commands.
     tells: bool,
+    /// Whether people's trace is one of the users.
+    people: bool,
     /// What was taken so far, for all of them.
     parts: Vec<Trace>,
     /// The ends of streams that were freed meanwhile: their work is traced too.
@@ -40,6 +42,22 @@ impl Tracing {
         }
         state.users += 1;
         state.tells
+    }
+
+    /// Begins for people, once: a device may be opened while their trace starts.
+    pub(crate) fn begin_for_people(&self, device: &Device) {
+        if !std::mem::replace(&mut lock(&self.0).people, true) {
+            self.begin(device);
+        }
+    }
+
+    /// Ends for people. Nothing if their trace has not begun here.
+    fn end_for_people(&self, card: &Card) -> Result<Vec<Trace>> {
+        if std::mem::take(&mut lock(&self.0).people) {
+            self.end(card)
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     /// Ends, for one who has begun: everything since the first of those who are at it began.
@@ -87,6 +105,10 @@ impl Tracing {
     pub(crate) fn users(&self) -> usize {
         lock(&self.0).users
     }
+
+    pub(crate) fn freed_len(&self) -> usize {
+        lock(&self.0).freed.len()
+    }
 }
 
 /// Begins a trace of all devices, also of those that are opened later.
@@ -95,17 +117,19 @@ pub(crate) fn start() -> Result<()> {
         bail!("a trace is being taken already");
     }
     for card in runtime().open_cards() {
-        card.tracing.begin(&card.device);
+        card.tracing.begin_for_people(&card.device);
     }
     Ok(())
 }
 
-/// Ends the trace of the open device at a position.
+/// Ends the trace of the open device at a position. The first ends all.
 pub(crate) fn stop(position: i32) -> Result<Option<Trace>> {
-    ON.store(false, Ordering::Relaxed);
+    if position == 0 && !ON.swap(false, Ordering::Relaxed) {
+        bail!("no trace is being taken");
+    }
     let cards = runtime().open_cards();
     match usize::try_from(position).ok().and_then(|it| cards.get(it)) {
-        Some(card) => Ok(Some(Trace::joined(card.tracing.end(card)?))),
+        Some(card) => Ok(Some(Trace::joined(card.tracing.end_for_people(card)?))),
         None => Ok(None),
     }
 }

@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import os
 import pathlib
+import tempfile
 
 import pytest
 import tvm
@@ -170,6 +171,39 @@ def test_a_forked_child_is_told_and_the_parent_works_on(dev):
     assert "forked" in text and "spawn" in text
     held.copyfrom([1.0, 2.0, 3.0, 4.0])
     assert held.numpy().tolist() == [1, 2, 3, 4]
+
+
+def test_a_forked_child_compiles_saves_and_loads():
+    """None of which needs a device."""
+    code = """
+        import os, sys, tvm, tidegate_tvm
+        sys.path.insert(0, TESTS)
+        from conftest import build, elementwise, webgpu
+        t = tvm.runtime.empty((4,), "float32", tvm.device("webgpu", 0))
+        if os.fork() == 0:
+            library = build(elementwise("plus_one", lambda it: it + 1.0))
+            library.export_library(PATH)
+            loaded = tvm.runtime.load_module(PATH)
+            (kernels,) = [it for it in loaded.imports if it.kind == "webgpu"]
+            sys.exit(0 if "fn plus_one_kernel" in kernels.inspect_source() else 3)
+        sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+    """.replace("TESTS", repr(str(pathlib.Path(__file__).parent)))
+    with tempfile.TemporaryDirectory() as folder:
+        done = python(code.replace("PATH", repr(os.path.join(folder, "library.so"))))
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_second_runtime_of_a_device_is_refused(tmp_path):
+    """As TVM's own for Metal would be found, if it was used before this was imported: a second copy of the library stands for it."""
+    code = """
+        import ctypes, pathlib, shutil, tidegate_tvm, tvm
+        (library,) = [it for it in pathlib.Path(tidegate_tvm.__file__).parent.iterdir() if "libtidegate_tvm" in it.name]
+        second = ctypes.CDLL(shutil.copy2(library, FOLDER))
+        second.tidegate_register.restype = ctypes.c_char_p
+        print(second.tidegate_register())
+    """.replace("FOLDER", repr(str(tmp_path)))
+    done = python(code)
+    assert "another runtime's device `webgpu` has been used already: import tidegate_tvm first" in done.stdout, done.stderr
 
 
 def test_a_child_forked_before_the_first_use_works():

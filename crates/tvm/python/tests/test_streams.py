@@ -277,8 +277,15 @@ def test_two_traces_at_once_are_one_too_many(dev):
     with tidegate_tvm.trace():
         with pytest.raises(tidegate_tvm.TidegateError, match="a trace is being taken already"):
             tidegate_tvm.trace().start()
-    with tidegate_tvm.trace():
+        # Nor does one that was not started end another's.
+        with pytest.raises(tidegate_tvm.TidegateError, match="this trace was not started"):
+            tidegate_tvm.trace().stop()
+    with tidegate_tvm.trace() as trace:
         dev.sync()
+    with pytest.raises(tidegate_tvm.TidegateError, match="was stopped already"):
+        trace.stop()
+    with pytest.raises(tidegate_tvm.TidegateError, match="no trace is being taken"):
+        tvm.get_global_func("tidegate.TraceStop")()
 
 
 def test_a_timer_beside_threads_that_launch(dev, streams, plus_one):

@@ -99,12 +99,17 @@ class trace:
     def __init__(self, path=None):
         self.path = path
         self.kernels = []
+        self._on = False
 
     def start(self):
         tvm.get_global_func("tidegate.TraceStart")()
+        self._on = True
         return self
 
     def stop(self):
+        if not self._on:
+            raise TidegateError("this trace was not started, or was stopped already")
+        self._on = False
         made = [str(text) for text in tvm.get_global_func("tidegate.TraceStop")()]
         self.kernels = [row for table in made[1::2] for row in json.loads(table)]
         for index, timeline in enumerate(made[0::2]):

@@ -134,12 +134,17 @@ impl Text {
     }
 }
 
-/// Runs what a function does. No panic leaves it: C++ could not be unwound through.
+/// Runs what a function does, where devices may be used.
 fn call(body: impl FnOnce() -> Result<()>) -> i32 {
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
+    anywhere(|| {
         runtime().enter()?;
         body()
-    }));
+    })
+}
+
+/// Runs what uses no device and takes no lock, and so works in a forked child too. No panic leaves it: C++ could not be unwound through.
+fn anywhere(body: impl FnOnce() -> Result<()>) -> i32 {
+    let outcome = catch_unwind(AssertUnwindSafe(body));
     let error = match outcome {
         Ok(Ok(())) => return 0,
         Ok(Err(Error(text))) => text,
