@@ -14,6 +14,13 @@ use crate::launch::{self, Value};
 use crate::module::{Module, Source, Target};
 use crate::tensor::DataType;
 
+/// TVM uses them from any thread through pointers, where the compiler does not see it.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Module>();
+    shared::<Kernel>();
+};
+
 /// # Safety
 /// `format` is valid for reads, `module` for a write.
 #[unsafe(no_mangle)]

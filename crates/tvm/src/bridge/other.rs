@@ -11,6 +11,12 @@ use crate::module::Target;
 use crate::timer::Timer;
 use crate::{counters, tracing};
 
+/// One thread at a time, but not always the same.
+const _: () = {
+    const fn sent<T: Send>() {}
+    sent::<Timer>();
+};
+
 /// # Safety
 /// `timer` is valid for a write.
 #[unsafe(no_mangle)]
