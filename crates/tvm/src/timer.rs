@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tidegate::{Event, Ticket, Trace, TraceKind};
+use tidegate::{Event, Ticket, TraceKind};
 
 use crate::cards::{Card, lock, runtime};
 use crate::error::{Result, bail};
@@ -78,7 +78,7 @@ impl Timer {
             bail!("the timer's measurement failed before: start it again");
         }
         let parts = self.card.tracing.end(&self.card)?;
-        let events = parts.iter().flat_map(Trace::events);
+        let events = parts.iter().flat_map(|it| it.events());
         let mut seen = Seen::default();
         for event in events {
             match event.kind {
@@ -90,7 +90,7 @@ impl Timer {
             }
         }
         let took = seen.between(&self.began.event.tickets(), &ended.event.tickets());
-        let dropped: u64 = parts.iter().map(Trace::dropped).sum();
+        let dropped: u64 = parts.iter().map(|it| it.dropped()).sum();
         match took {
             (took, true) => Ok(took),
             // Nothing was lost, and the device may have run nothing at all.

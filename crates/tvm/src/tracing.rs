@@ -1,7 +1,7 @@
 //! Traces: for people, and for timers. A device takes one at a time, so that they share it.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use tidegate::{Device, Event, Trace};
@@ -9,7 +9,7 @@ use tidegate::{Device, Event, Trace};
 use crate::cards::{Card, lock, runtime};
 use crate::error::{Result, bail};
 
-/// Events of a trace, some 100 MB of them.
+/// Events of a trace, of all its parts together: some 100 MB of them.
 const EVENTS_MAX: usize = 1 << 20;
 
 /// Whether a trace for people is being taken.
@@ -28,7 +28,7 @@ struct State {
     /// Whether people's trace is one of the users.
     people: bool,
     /// What was taken so far, for all of them.
-    parts: Vec<Trace>,
+    parts: Vec<Arc<Trace>>,
     /// The ends of streams that were freed meanwhile: their work is traced too.
     freed: Vec<Event>,
 }
@@ -52,7 +52,7 @@ impl Tracing {
     }
 
     /// Ends for people. Nothing if their trace has not begun here.
-    fn end_for_people(&self, card: &Card) -> Result<Vec<Trace>> {
+    fn end_for_people(&self, card: &Card) -> Result<Vec<Arc<Trace>>> {
         if std::mem::take(&mut lock(&self.0).people) {
             self.end(card)
         } else {
@@ -61,18 +61,19 @@ impl Tracing {
     }
 
     /// Ends, for one who has begun: everything since the first of those who are at it began.
-    pub(crate) fn end(&self, card: &Card) -> Result<Vec<Trace>> {
+    pub(crate) fn end(&self, card: &Card) -> Result<Vec<Arc<Trace>>> {
         let mut state = lock(&self.0);
         let freed = std::mem::take(&mut state.freed);
         // What has not run yet would be missing, for the others too. Nobody records until the next trace has begun, so that nothing is.
         card.while_idle(&freed, || {
-            state.parts.push(card.device.end_trace());
+            state.parts.push(Arc::new(card.device.end_trace()));
             let parts = state.parts.clone();
             state.users = state.users.saturating_sub(1);
             if state.users == 0 {
                 state.parts.clear();
             } else {
-                state.tells = card.device.start_trace(EVENTS_MAX);
+                let held: usize = parts.iter().map(|it| it.events().len()).sum();
+                state.tells = card.device.start_trace(EVENTS_MAX.saturating_sub(held));
             }
             parts
         })
@@ -129,7 +130,11 @@ pub(crate) fn stop(position: i32) -> Result<Option<Trace>> {
     }
     let cards = runtime().open_cards();
     match usize::try_from(position).ok().and_then(|it| cards.get(it)) {
-        Some(card) => Ok(Some(Trace::joined(card.tracing.end_for_people(card)?))),
+        Some(card) => {
+            let parts = card.tracing.end_for_people(card)?;
+            let parts = parts.into_iter().map(Arc::unwrap_or_clone);
+            Ok(Some(Trace::joined(parts)))
+        }
         None => Ok(None),
     }
 }
