@@ -111,6 +111,8 @@ pub(crate) struct Tracer {
     events_max: usize,
     /// Whether the device will say when it ran commands.
     tells: bool,
+    /// When it began. What was being encoded then has no timestamps.
+    began_ns: u64,
     /// What each submission's commands are, until the device says when it ran them.
     labels: HashMap<(u32, u64), Vec<Option<Label>>>,
     labels_len: usize,
@@ -184,6 +186,7 @@ impl<D: Device> Context<D> {
             trace: Trace::default(),
             events_max,
             tells,
+            began_ns: self.0.device.now_ns(),
             labels: HashMap::new(),
             labels_len: 0,
         }));
@@ -233,6 +236,9 @@ impl State {
         else {
             return;
         };
+        if start_ns < tracer.began_ns {
+            return;
+        }
         let ticket = Ticket { queue, value };
         let body = batch.body();
         let labels: Vec<Option<Label>> = body
