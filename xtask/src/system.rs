@@ -19,6 +19,10 @@ pub(crate) enum Need {
     LibrarySource,
     /// Python 3 with pip, which fetches the demo's model.
     Pip,
+    /// Python 3.11 or later with what makes virtual environments, for TVM.
+    Venv,
+    /// A C++ compiler, for the side of TVM.
+    Compiler,
     /// Clang 19, which compiles kernels for the software Metal classes.
     Clang,
     /// LLVM's linker, which links for Apple's systems where the Rust toolchain brings none.
@@ -32,6 +36,8 @@ impl Need {
             Self::ValidationLayer => "Vulkan's validation layer",
             Self::LibrarySource => "a Rust compiler with the source of its library",
             Self::Pip => "Python 3 with pip",
+            Self::Venv => "Python 3.11 or later with venv and pip",
+            Self::Compiler => "a C++ compiler",
             Self::Clang => "Clang 19",
             Self::Lld => "LLVM's linker",
         }
@@ -105,10 +111,16 @@ impl Family {
             (Self::Dnf | Self::Pacman | Self::Apk, Need::ValidationLayer) => {
                 &["vulkan-validation-layers"]
             }
-            (Self::Pacman, Need::Pip) => &["python", "python-pip"],
+            // Debian has `ensurepip` in a package of its own.
+            (Self::Apt, Need::Venv) => &["python3", "python3-venv"],
+            (Self::Dnf | Self::Zypper, Need::Venv) => &["python3", "python3-pip"],
+            (Self::Apt | Self::Apk, Need::Compiler) => &["g++"],
+            (Self::Dnf | Self::Zypper, Need::Compiler) => &["gcc-c++"],
+            (Self::Pacman, Need::Compiler) => &["gcc"],
+            (Self::Pacman, Need::Pip | Need::Venv) => &["python", "python-pip"],
             (Self::Zypper, Need::VulkanDriver) => &["libvulkan_lvp", "libvulkan1"],
             (Self::Apk, Need::VulkanDriver) => &["mesa-vulkan-swrast", "vulkan-loader"],
-            (Self::Apk, Need::Pip) => &["python3", "py3-pip"],
+            (Self::Apk, Need::Pip | Need::Venv) => &["python3", "py3-pip"],
             (Self::MacOs | Self::Windows | Self::Unknown, _) => &[],
         }
     }
@@ -126,7 +138,11 @@ impl Family {
             Self::Pacman => format!("run: sudo pacman -S --needed {packages}"),
             Self::Zypper => format!("run: sudo zypper install -y {packages}"),
             Self::Apk => format!("run: sudo apk add {packages}"),
-            Self::MacOs if need == Need::Pip => {
+            Self::MacOs if need == Need::Compiler => "run: xcode-select --install".to_owned(),
+            Self::Windows if need == Need::Compiler => {
+                "run: winget install Microsoft.VisualStudio.2022.BuildTools".to_owned()
+            }
+            Self::MacOs if matches!(need, Need::Pip | Need::Venv) => {
                 "install Python 3 from python.org, or run: brew install python".to_owned()
             }
             Self::MacOs | Self::Windows if need == Need::Clang => {
@@ -139,7 +155,7 @@ impl Family {
                             vulkan-validationlayers"
                     .to_owned()
             }
-            Self::Windows if need == Need::Pip => {
+            Self::Windows if matches!(need, Need::Pip | Need::Venv) => {
                 "run: winget install Python.Python.3.12".to_owned()
             }
             Self::Windows if need == Need::VulkanDriver => {
@@ -282,6 +298,8 @@ mod tests {
                 Need::VulkanDriver,
                 Need::ValidationLayer,
                 Need::Pip,
+                Need::Venv,
+                Need::Compiler,
                 Need::Clang,
                 Need::Lld,
             ] {
@@ -305,5 +323,7 @@ mod tests {
         let command =
             "run: sudo apt-get update && sudo apt-get install -y mesa-vulkan-drivers libvulkan1";
         assert_eq!(Family::Apt.advice(Need::VulkanDriver), command);
+        let command = "run: sudo apt-get update && sudo apt-get install -y python3 python3-venv";
+        assert_eq!(Family::Apt.advice(Need::Venv), command);
     }
 }

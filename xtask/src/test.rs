@@ -204,6 +204,15 @@ fn doctests(run: &mut Run) -> Result<Count> {
 
 /// Runs a test runner and reads its totals. A run that fails without a failed test did not build, or died.
 pub(crate) fn counted(command: &mut Command, reader: totals::Reader) -> Result<Count> {
+    counted_unless(command, reader, None)
+}
+
+/// As [`counted`], but an exit with the code `none` says that a filter has chosen no test.
+pub(crate) fn counted_unless(
+    command: &mut Command,
+    reader: totals::Reader,
+    none: Option<i32>,
+) -> Result<Count> {
     let count = Mutex::new(Count::default());
     let status = shell::run_watched(command, &|line| {
         if let (Some(found), Ok(mut count)) = (reader(line), count.lock()) {
@@ -213,6 +222,9 @@ pub(crate) fn counted(command: &mut Command, reader: totals::Reader) -> Result<C
     let count = count
         .into_inner()
         .map_err(|_| anyhow::anyhow!("the count of tests was lost"))?;
+    if none.is_some() && status.code() == none {
+        return Ok(Count::remark("no test chosen"));
+    }
     if !status.success() && count.failed == 0 {
         bail!("`{}` failed ({status})", shell::shown(command));
     }

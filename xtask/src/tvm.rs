@@ -29,6 +29,9 @@ pub(crate) struct Options {
     part: Vec<String>,
 }
 
+/// How pytest exits when a filter chooses nothing.
+const NO_TEST_CHOSEN: i32 = 5;
+
 const PARTS: &[Part<Run>] = &[
     Part {
         name: "vulkan",
@@ -117,18 +120,7 @@ fn environment(_: &mut Run) -> Result<Count> {
         return Ok(Count::remark("as it was"));
     }
     let environment = shell::target_directory()?.join("tvm");
-    let system = ["python3", "python"].into_iter().find(|it| {
-        shell::answers(
-            it,
-            &["-c", "import sys, venv; assert sys.version_info >= (3, 10)"],
-        )
-    });
-    let Some(system) = system else {
-        bail!(
-            "Python 3.10 or later with its module venv is missing; {}",
-            system::advice(Need::Pip)
-        );
-    };
+    let system = system_python()?;
     shell::run(
         Command::new(system)
             .args(["-m", "venv", "--clear"])
@@ -137,6 +129,48 @@ fn environment(_: &mut Run) -> Result<Count> {
     shell::run(pip(&python, "install").arg("--requirement").arg(&wanted))?;
     fs::write(&has, text).with_context(|| has.display().to_string())?;
     Ok(Count::remark(environment.display().to_string()))
+}
+
+/// A Python that takes what the tests need. Debian's has `venv` without the `ensurepip` that it uses.
+fn system_python() -> Result<&'static str> {
+    let names = [
+        "python3",
+        "python",
+        "python3.14",
+        "python3.13",
+        "python3.12",
+        "python3.11",
+    ];
+    let probe = |it: &str, code: &str| shell::answers(it, &["-c", code]);
+    let new = "import sys; assert sys.version_info >= (3, 11)";
+    let whole = "import ensurepip, venv";
+    let mut found = names.into_iter().filter(|it| probe(it, new)).peekable();
+    if found.peek().is_none() {
+        bail!(
+            "Python 3.11 or later is missing, which the tests' numpy takes; {}",
+            system::advice(Need::Venv)
+        );
+    }
+    match found.find(|it| probe(it, whole)) {
+        Some(python) => Ok(python),
+        None => bail!(
+            "Python's modules venv and ensurepip are missing; {}",
+            system::advice(Need::Venv)
+        ),
+    }
+}
+
+/// The compiler that `cc` will take. On Windows it finds Microsoft's by itself.
+fn compiler() -> Result<()> {
+    let name = env::var_os("CXX").unwrap_or_else(|| "c++".into());
+    if !cfg!(windows) && !shell::answers(&name, &["--version"]) {
+        bail!(
+            "a C++ compiler is missing (`{}`), which TVM's side is compiled with; {}",
+            name.display(),
+            system::advice(Need::Compiler)
+        );
+    }
+    Ok(())
 }
 
 fn pip(python: &Path, command: &str) -> Command {
@@ -153,6 +187,7 @@ fn pip(python: &Path, command: &str) -> Command {
 
 /// As a user installs it, but without a second copy of TVM to build with.
 fn package(_: &mut Run) -> Result<Count> {
+    compiler()?;
     let mut pip = pip(&python()?, "install");
     pip.args(["--no-build-isolation", "--no-deps", "--force-reinstall"])
         .arg(folder())
@@ -180,11 +215,8 @@ fn tests(run: &mut Run) -> Result<Count> {
         command.args(["-k", filter]);
     }
     let mut command = test::prepared(command, run);
-    match test::counted(&mut command, totals::pytest) {
-        // pytest fails when a filter chooses nothing.
-        Err(_) if run.filter.is_some() => Ok(Count::remark("no test chosen")),
-        other => other,
-    }
+    let none = run.filter.is_some().then_some(NO_TEST_CHOSEN);
+    test::counted_unless(&mut command, totals::pytest, none)
 }
 
 /// Runs each example without arguments. A failed one does not hide the next.
@@ -216,4 +248,23 @@ fn examples(run: &mut Run) -> Result<Count> {
         }
     }
     Ok(count)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_exit_that_means_no_test_is_none_chosen() {
+        let exits = |code: i32, none| {
+            let mut command = Command::new("sh");
+            command.args(["-c", &format!("exit {code}")]);
+            test::counted_unless(&mut command, totals::pytest, none)
+        };
+        assert!(exits(NO_TEST_CHOSEN, Some(NO_TEST_CHOSEN)).is_ok());
+        assert!(exits(NO_TEST_CHOSEN, None).is_err());
+        for code in [1, 2, 3, 4] {
+            assert!(exits(code, Some(NO_TEST_CHOSEN)).is_err(), "{code}");
+        }
+    }
 }

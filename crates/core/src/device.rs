@@ -73,6 +73,8 @@ pub struct Capabilities {
     pub workgroup_bytes_max: u32,
     /// Invocations of one subgroup, as the device prefers it; 1 if it has no subgroup operations.
     pub subgroup_size: u32,
+    /// The fewest and the most invocations of one subgroup that it may run a kernel with; no kernel can count on a size if they differ.
+    pub subgroup_sizes: [u32; 2],
     /// Optional features that it has, by the names that [`Device::create_pipeline`] uses in a refusal.
     pub features: Vec<&'static str>,
 }

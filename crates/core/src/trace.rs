@@ -111,6 +111,8 @@ pub(crate) struct Tracer {
     events_max: usize,
     /// Whether the device will say when it ran commands.
     tells: bool,
+    /// When it began. What was being encoded then has no timestamps.
+    began_ns: u64,
     /// What each submission's commands are, until the device says when it ran them.
     labels: HashMap<(u32, u64), Vec<Option<Label>>>,
     labels_len: usize,
@@ -168,10 +170,10 @@ impl Tracer {
 }
 
 impl<D: Device> Context<D> {
-    /// Starts a trace of at most `events_max` events, and forgets one that was being taken. A device without a clock says 0 of all times.
+    /// Starts a trace of at most `events_max` events, and forgets one that was being taken. A device without a clock says 0 of all times. Says whether the device will tell when it ran commands.
     ///
     /// While it is taken every command costs two timestamps on the device, and graphs are not replayed but translated anew.
-    pub fn start_trace(&self, events_max: usize) {
+    pub fn start_trace(&self, events_max: usize) -> bool {
         // Under the lock, so that a trace which another thread ends does not turn this one's times off.
         let mut state = self.0.state();
         let tells = self.0.device.set_timing(true);
@@ -184,9 +186,11 @@ impl<D: Device> Context<D> {
             trace: Trace::default(),
             events_max,
             tells,
+            began_ns: self.0.device.now_ns(),
             labels: HashMap::new(),
             labels_len: 0,
         }));
+        tells
     }
 
     /// Ends a trace and gives it; empty if none was being taken. Commands that have not run by now are missing in it, and counted as dropped.
@@ -232,6 +236,9 @@ impl State {
         else {
             return;
         };
+        if start_ns < tracer.began_ns {
+            return;
+        }
         let ticket = Ticket { queue, value };
         let body = batch.body();
         let labels: Vec<Option<Label>> = body

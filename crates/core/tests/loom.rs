@@ -65,6 +65,7 @@ impl Fake {
                 workgroup_invocations_max: 64,
                 workgroup_bytes_max: 1 << 14,
                 subgroup_size: 1,
+                subgroup_sizes: [1; 2],
                 features: Vec::new(),
             },
             state: Mutex::new(State {

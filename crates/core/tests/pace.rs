@@ -56,6 +56,7 @@ impl Fake {
             workgroup_invocations_max: 1024,
             workgroup_bytes_max: 1 << 15,
             subgroup_size: 1,
+            subgroup_sizes: [1; 2],
             features: Vec::new(),
         };
         let start = Clockwork {

@@ -124,6 +124,7 @@ impl Support {
             workgroup_invocations_max: invocations,
             workgroup_bytes_max: self.threadgroup_bytes_max,
             subgroup_size: SUBGROUP_SIZE,
+            subgroup_sizes: [SUBGROUP_SIZE; 2],
             features: self.features(),
         }
     }

@@ -54,6 +54,7 @@ impl Default for Setup {
                 workgroup_invocations_max: 1024,
                 workgroup_bytes_max: 1 << 15,
                 subgroup_size: 1,
+                subgroup_sizes: [1; 2],
                 features: Vec::new(),
             },
             device_memory: HostAccess::default(),

@@ -275,8 +275,10 @@ impl Device {
     ///
     /// While it is taken, each command costs two timestamps on the device, and graphs are translated at every launch instead of replayed. Otherwise tracing costs
     /// nothing that can be measured.
-    pub fn start_trace(&self, events_max: usize) {
-        self.context.start_trace(events_max);
+    ///
+    /// Says whether the device will tell when it ran commands. If not, the trace has the host's side alone.
+    pub fn start_trace(&self, events_max: usize) -> bool {
+        self.context.start_trace(events_max)
     }
 
     /// Ends a trace and gives it; empty if none was being taken. Synchronize streams first: what has not run yet is missing in it, and counted as dropped. Metal tells no

@@ -1,6 +1,8 @@
 """Builds the library with cargo, against the TVM that is installed beside this."""
 
+import importlib.metadata
 import importlib.util
+import json
 import os
 import pathlib
 import shutil
@@ -26,14 +28,21 @@ def package(name):
 
 def library():
     """Builds the library, and returns its path."""
-    target = os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target"))
+    # Absolute, as cargo runs in another folder than this.
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").absolute()
     # Tests take `dev`, which builds faster.
     profile = os.environ.get("TIDEGATE_TVM_PROFILE", "release")
-    environment = dict(os.environ, TIDEGATE_TVM=package("tvm"), TIDEGATE_TVM_FFI=package("tvm_ffi"), CARGO_TARGET_DIR=target)
+    environment = dict(os.environ, TIDEGATE_TVM=package("tvm"), TIDEGATE_TVM_FFI=package("tvm_ffi"))
     command = ["cargo", "rustc", "--locked", "--profile", profile, "--package", "tidegate-tvm", "--features", "bridge", "--crate-type", "cdylib"]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True)
-    name = {"darwin": "libtidegate_tvm.dylib", "win32": "tidegate_tvm.dll"}.get(sys.platform, "libtidegate_tvm.so")
-    return pathlib.Path(target) / ("debug" if profile == "dev" else profile) / name
+    command += ["--target-dir", str(target), "--message-format", "json-render-diagnostics"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    # Where it is depends on the profile, and on a target that cargo was told of.
+    made = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    files = [file for it in made if it.get("target", {}).get("name") == "tidegate_tvm" for file in it.get("filenames", [])]
+    found = [pathlib.Path(file) for file in files if file.endswith((".so", ".dylib", ".dll"))]
+    if not found:
+        sys.exit("cargo has built no library")
+    return found[-1]
 
 
 class Build(build_py):
@@ -42,6 +51,9 @@ class Build(build_py):
         built = library()
         folder = HERE if self.editable_mode else pathlib.Path(self.build_lib)
         shutil.copy2(built, folder / "tidegate_tvm" / built.name)
+        # What the C++ side was compiled against, to be compared when it is imported.
+        ffi = importlib.metadata.version("apache-tvm-ffi")
+        (folder / "tidegate_tvm" / "_built.py").write_text(f'FFI = "{ffi}"\n', encoding="utf-8")
 
 
 class Wheel(bdist_wheel):

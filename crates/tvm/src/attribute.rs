@@ -3,6 +3,7 @@
 use tidegate::Capabilities;
 
 use crate::cards::runtime;
+use crate::dialect::has_subgroups_of_32;
 use crate::error::Result;
 
 /// An answer.
@@ -59,10 +60,8 @@ pub(crate) fn property(index: i32, name: &str) -> Result<Answer> {
         "supports_int64" => has(device, "64-bit integers"),
         "supports_float64" => has(device, "64-bit floats"),
         // As TVM's kernels use them.
-        "supports_subgroups" => match device.subgroup_size {
-            32 => has(device, "relative subgroup shuffle"),
-            _ => Answer::Number(0),
-        },
+        "supports_subgroups" if !has_subgroups_of_32(device) => Answer::Number(0),
+        "supports_subgroups" => has(device, "relative subgroup shuffle"),
         _ => Answer::None,
     })
 }

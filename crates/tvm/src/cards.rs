@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::env;
+use std::iter;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use tidegate::{Device, DeviceInfo, Options, Policy, Stream};
+use tidegate::{Device, Event, Policy, Stream};
 
 use crate::addresses::{Addresses, Allocation};
 use crate::error::{Error, Result, bail};
+use crate::found::Found;
 use crate::kernel::Kernel;
 use crate::tracing::Tracing;
 
@@ -43,20 +45,6 @@ pub(crate) struct Runtime {
     next_line: AtomicU64,
     /// Every kernel that there is, to be forgotten at the end.
     kernels: Mutex<Vec<Weak<Kernel>>>,
-}
-
-/// The devices of the system, those of TVM's indices first.
-#[derive(Debug)]
-struct Found {
-    slots: Vec<Slot>,
-}
-
-#[derive(Debug)]
-struct Slot {
-    info: DeviceInfo,
-    /// Its position among Tidegate's devices.
-    position: usize,
-    card: Option<Arc<Card>>,
 }
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -228,73 +216,6 @@ impl Runtime {
     }
 }
 
-impl Found {
-    fn new() -> Result<Self> {
-        let devices = tidegate::devices()?;
-        let all = devices
-            .into_iter()
-            .enumerate()
-            .map(|(position, info)| Slot {
-                info,
-                position,
-                card: None,
-            });
-        let (mut slots, refused): (Vec<_>, Vec<_>) =
-            all.partition(|slot| slot.info.refusal.is_none());
-        if let Ok(wanted) = env::var("TIDEGATE_DEVICE") {
-            let wanted = wanted.trim();
-            let position: Option<usize> = wanted.parse().ok();
-            slots.retain(|slot| match position {
-                Some(position) => slot.position == position,
-                None => slot
-                    .info
-                    .capabilities
-                    .name
-                    .to_lowercase()
-                    .contains(&wanted.to_lowercase()),
-            });
-            if slots.is_empty() {
-                bail!("TIDEGATE_DEVICE: no device that can be used is `{wanted}`");
-            }
-        } else if let Ok(best) = Device::open_default() {
-            // TVM's device 0 is the one that people get who do not choose.
-            let name = &best.capabilities().name;
-            slots.sort_by_key(|slot| slot.info.capabilities.name != *name);
-        }
-        if slots.is_empty() {
-            let why: Vec<_> = refused
-                .iter()
-                .map(|slot| {
-                    let name = &slot.info.capabilities.name;
-                    format!("{name}: {}", slot.info.refusal.as_deref().unwrap_or("?"))
-                })
-                .collect();
-            bail!("there is no device that can be used {}", why.join("; "));
-        }
-        Ok(Self { slots })
-    }
-
-    fn card(&mut self, index: i32, policy: Policy) -> Result<Arc<Card>> {
-        let len = self.slots.len();
-        let slot = usize::try_from(index)
-            .ok()
-            .and_then(|it| self.slots.get_mut(it));
-        let Some(slot) = slot else {
-            bail!("there is no device {index}: this system has {len}, from 0 on");
-        };
-        if let Some(card) = &slot.card {
-            return Ok(Arc::clone(card));
-        }
-        let device = Device::open(&Options::default().with_device(slot.position.to_string()))?;
-        let card = Card::new(index, device, policy)?;
-        if crate::tracing::is_on() {
-            card.tracing.begin(&card.device);
-        }
-        slot.card = Some(Arc::clone(&card));
-        Ok(card)
-    }
-}
-
 impl Card {
     pub(crate) fn new(index: i32, device: Device, policy: Policy) -> Result<Arc<Self>> {
         let first = Arc::new(Mutex::new(device.stream_with(policy)?));
@@ -343,15 +264,17 @@ impl Card {
 
     /// Its work goes on; nobody waits for it here.
     pub(crate) fn free_line(&self, handle: u64) -> Result<()> {
-        let line = lock(&self.lines).remove(&handle);
-        match line {
-            Some(_) => Ok(()),
-            None if handle == 0 => bail!("the default stream cannot be freed"),
-            None => bail!(
-                "{handle:#x} is not a stream of device {}, or it was freed",
-                self.index
-            ),
+        if handle == 0 {
+            bail!("the default stream cannot be freed");
         }
+        let line = self.line(handle)?;
+        let end = self.device.event();
+        // What was recorded is freed all the same.
+        if lock(&line).record(&end).is_ok() {
+            self.tracing.freed(end);
+        }
+        lock(&self.lines).remove(&handle);
+        Ok(())
     }
 
     /// Waits until the work of a stream is complete. Other threads may record on it meanwhile.
@@ -373,6 +296,25 @@ impl Card {
         let event = self.device.event();
         lock(&*self.line(before)?).record(&event)?;
         Ok(lock(&*self.line(after)?).wait(&event)?)
+    }
+
+    /// Does something while all work is complete, that of freed streams too, and nobody can record more. It must not use a stream.
+    pub(crate) fn while_idle<T>(&self, freed: &[Event], then: impl FnOnce() -> T) -> Result<T> {
+        // In this order: whoever holds a stream takes no other lock of these.
+        let lines = lock(&self.lines);
+        let mut held: Vec<_> = iter::once(&self.first)
+            .chain(lines.values())
+            .map(|it| lock(it))
+            .collect();
+        let waited = held.iter_mut().try_for_each(|line| {
+            line.synchronize()?;
+            Ok(())
+        });
+        let freed = freed
+            .iter()
+            .try_for_each(|it| it.synchronize().map_err(Error::from));
+        let made = then();
+        waited.and(freed).map(|()| made)
     }
 
     /// Waits until the work of all its streams is complete.
@@ -450,6 +392,29 @@ pub(crate) mod tests {
         assert!(card.free_line(one).is_err());
         assert!(card.free_line(0).is_err());
         card.synchronize(other).unwrap();
+    }
+
+    #[test]
+    fn nobody_records_while_all_is_idle() {
+        let card = card(Policy::UntilSync);
+        let (one, other) = (card.create_line().unwrap(), card.create_line().unwrap());
+        let memory = card.allocate(64).unwrap();
+        let end = |handle| {
+            let event = card.device.event();
+            let line = card.line(handle).unwrap();
+            lock(&line).fill(&memory.buffer, 1_u8).unwrap();
+            lock(&line).record(&event).unwrap();
+            event
+        };
+        let (freed, kept) = (end(one), end(other));
+        card.free_line(one).unwrap();
+        let line = card.line(other).unwrap();
+        let idle = || {
+            assert!(freed.is_complete().unwrap() && kept.is_complete().unwrap());
+            assert!(line.try_lock().is_err() && card.first.try_lock().is_err());
+            assert!(card.lines.try_lock().is_err());
+        };
+        card.while_idle(std::slice::from_ref(&freed), idle).unwrap();
     }
 
     #[test]

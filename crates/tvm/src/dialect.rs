@@ -50,13 +50,19 @@ fn without_subgroups_enabled(source: &str, device: &Capabilities) -> Result<Opti
     if !source.lines().any(|it| it.trim() == line) {
         return Ok(None);
     }
-    if device.subgroup_size != 32 {
+    if !has_subgroups_of_32(device) {
+        let [low, high] = device.subgroup_sizes;
         bail!(
-            "it was compiled for subgroups of 32 invocations, and the device has them of {}: compile for a target without supports_subgroups",
-            device.subgroup_size
+            "it was compiled for subgroups of 32 invocations, and {} has them of {low} to {high}: compile for a target without supports_subgroups",
+            device.name
         );
     }
     Ok(Some(source.replacen(line, "", 1)))
+}
+
+/// Whether every kernel runs in subgroups of 32. A device that has other sizes too chooses for each kernel, whatever it says that it prefers.
+pub(crate) fn has_subgroups_of_32(device: &Capabilities) -> bool {
+    device.subgroup_size == 32 && device.subgroup_sizes == [32; 2]
 }
 
 #[cfg(test)]
@@ -65,6 +71,7 @@ mod tests {
 
     use super::*;
     use crate::cards::tests::card;
+    use crate::error::Error;
 
     #[test]
     fn numbers_become_immediates_where_the_source_looks_as_tvms() {
@@ -80,11 +87,16 @@ mod tests {
         let card = card(Policy::Adaptive);
         let mut device = card.device.capabilities().clone();
         let source = "enable f16;\nenable subgroups;\nfn f() {}";
-        device.subgroup_size = 32;
+        (device.subgroup_size, device.subgroup_sizes) = (32, [32; 2]);
         let changed = without_subgroups_enabled(source, &device).unwrap();
         assert_eq!(changed.as_deref(), Some("enable f16;\n\nfn f() {}"));
-        device.subgroup_size = 64;
-        assert!(without_subgroups_enabled(source, &device).is_err());
+        // As Intel's and AMD's: 32 is what they prefer, or may have.
+        for (size, sizes) in [(32, [8, 32]), (64, [32, 64]), (64, [64; 2]), (8, [8; 2])] {
+            (device.subgroup_size, device.subgroup_sizes) = (size, sizes);
+            let Error(text) = without_subgroups_enabled(source, &device).unwrap_err();
+            let said = format!("{} has them of {} to {}:", device.name, sizes[0], sizes[1]);
+            assert!(text.contains(&said), "{text}");
+        }
         assert_eq!(without_subgroups_enabled("fn f() {}", &device), Ok(None));
     }
 }

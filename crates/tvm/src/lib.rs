@@ -4,7 +4,7 @@
 //! code: it turns pointers into values. The rest is safe:
 //!
 //! - `addresses`: what TVM holds as a device pointer, and which buffer it means;
-//! - `cards`: the devices, by TVM's index, their streams and the policy of those;
+//! - `found` and `cards`: the devices, by TVM's index, their streams and the policy of those;
 //! - `tensor` and `copy`: copies between what TVM describes as tensors;
 //! - `module`, `kernel` and `launch`: modules as they come from the compiler and, by `layout`, from bytes; kernels as they run, from TVM's `dialect` of WGSL;
 //! - `attribute`, `counters`, `timer`, `tracing`: what TVM asks besides.
@@ -21,6 +21,7 @@ mod copy;
 mod counters;
 mod dialect;
 mod error;
+mod found;
 mod kernel;
 mod launch;
 mod layout;

@@ -1,15 +1,15 @@
 //! Traces: for people, and for timers. A device takes one at a time, so that they share it.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use tidegate::{Device, Trace};
+use tidegate::{Device, Event, Trace};
 
 use crate::cards::{Card, lock, runtime};
 use crate::error::{Result, bail};
 
-/// Events of a trace, some 100 MB of them.
+/// Events of a trace, of all its parts together: some 100 MB of them.
 const EVENTS_MAX: usize = 1 << 20;
 
 /// Whether a trace for people is being taken.
@@ -23,34 +23,71 @@ pub(crate) struct Tracing(Mutex<State>);
 struct State {
     /// Those who have begun, and not ended yet.
     users: usize,
+    /// Whether the device tells when it ran commands.
+    tells: bool,
+    /// Whether people's trace is one of the users.
+    people: bool,
     /// What was taken so far, for all of them.
-    parts: Vec<Trace>,
+    parts: Vec<Arc<Trace>>,
+    /// The ends of streams that were freed meanwhile: their work is traced too.
+    freed: Vec<Event>,
 }
 
 impl Tracing {
-    /// Begins, or joins in.
-    pub(crate) fn begin(&self, device: &Device) {
+    /// Begins, or joins in. Says whether the device tells when it ran commands.
+    pub(crate) fn begin(&self, device: &Device) -> bool {
         let mut state = lock(&self.0);
         if state.users == 0 {
-            device.start_trace(EVENTS_MAX);
+            state.tells = device.start_trace(EVENTS_MAX);
         }
         state.users += 1;
+        state.tells
+    }
+
+    /// Begins for people, once: a device may be opened while their trace starts.
+    pub(crate) fn begin_for_people(&self, device: &Device) {
+        if !std::mem::replace(&mut lock(&self.0).people, true) {
+            self.begin(device);
+        }
+    }
+
+    /// Ends for people. Nothing if their trace has not begun here.
+    fn end_for_people(&self, card: &Card) -> Result<Vec<Arc<Trace>>> {
+        if std::mem::take(&mut lock(&self.0).people) {
+            self.end(card)
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     /// Ends, for one who has begun: everything since the first of those who are at it began.
-    pub(crate) fn end(&self, card: &Card) -> Result<Vec<Trace>> {
-        // What has not run yet would be missing, for the others too.
-        let waited = card.synchronize_all();
+    pub(crate) fn end(&self, card: &Card) -> Result<Vec<Arc<Trace>>> {
         let mut state = lock(&self.0);
-        state.parts.push(card.device.end_trace());
-        let parts = state.parts.clone();
-        state.users = state.users.saturating_sub(1);
-        if state.users == 0 {
-            state.parts.clear();
-        } else {
-            card.device.start_trace(EVENTS_MAX);
+        let freed = std::mem::take(&mut state.freed);
+        // What has not run yet would be missing, for the others too. Nobody records until the next trace has begun, so that nothing is.
+        card.while_idle(&freed, || {
+            state.parts.push(Arc::new(card.device.end_trace()));
+            let parts = state.parts.clone();
+            state.users = state.users.saturating_sub(1);
+            if state.users == 0 {
+                state.parts.clear();
+            } else {
+                let held: usize = parts.iter().map(|it| it.events().len()).sum();
+                state.tells = card.device.start_trace(EVENTS_MAX.saturating_sub(held));
+            }
+            parts
+        })
+    }
+
+    /// Notes the end of a stream that is freed.
+    pub(crate) fn freed(&self, end: Event) {
+        let mut state = lock(&self.0);
+        if state.users > 0 {
+            state
+                .freed
+                .retain(|it| !matches!(it.is_complete(), Ok(true)));
+            state.freed.push(end);
         }
-        waited.map(|()| parts)
     }
 
     /// Ends, for one who does not want to know.
@@ -58,9 +95,20 @@ impl Tracing {
         let mut state = lock(&self.0);
         state.users = state.users.saturating_sub(1);
         if state.users == 0 {
-            state.parts.clear();
+            (state.parts, state.freed) = (Vec::new(), Vec::new());
             drop(device.end_trace());
         }
+    }
+}
+
+#[cfg(test)]
+impl Tracing {
+    pub(crate) fn users(&self) -> usize {
+        lock(&self.0).users
+    }
+
+    pub(crate) fn freed_len(&self) -> usize {
+        lock(&self.0).freed.len()
     }
 }
 
@@ -70,17 +118,23 @@ pub(crate) fn start() -> Result<()> {
         bail!("a trace is being taken already");
     }
     for card in runtime().open_cards() {
-        card.tracing.begin(&card.device);
+        card.tracing.begin_for_people(&card.device);
     }
     Ok(())
 }
 
-/// Ends the trace of the open device at a position.
+/// Ends the trace of the open device at a position. The first ends all.
 pub(crate) fn stop(position: i32) -> Result<Option<Trace>> {
-    ON.store(false, Ordering::Relaxed);
+    if position == 0 && !ON.swap(false, Ordering::Relaxed) {
+        bail!("no trace is being taken");
+    }
     let cards = runtime().open_cards();
     match usize::try_from(position).ok().and_then(|it| cards.get(it)) {
-        Some(card) => Ok(Some(Trace::joined(card.tracing.end(card)?))),
+        Some(card) => {
+            let parts = card.tracing.end_for_people(card)?;
+            let parts = parts.into_iter().map(Arc::unwrap_or_clone);
+            Ok(Some(Trace::joined(parts)))
+        }
         None => Ok(None),
     }
 }

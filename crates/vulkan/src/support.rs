@@ -38,6 +38,7 @@ pub(crate) struct Support {
     kind: DeviceKind,
     allocation_bytes_max: u64,
     subgroup_size: u32,
+    subgroup_sizes: [u32; 2],
 }
 
 impl Support {
@@ -82,6 +83,7 @@ impl Support {
             kind: kind(basic.device_type),
             allocation_bytes_max: 0,
             subgroup_size: 1,
+            subgroup_sizes: [1; 2],
         };
         if support.api >= vk::API_VERSION_1_2 {
             support.query_1_2(instance);
@@ -96,14 +98,18 @@ impl Support {
         let mut v12 = vk::PhysicalDeviceVulkan12Properties::default();
         let mut push = vk::PhysicalDevicePushDescriptorPropertiesKHR::default();
         let mut v13 = vk::PhysicalDeviceVulkan13Properties::default();
+        let mut sizes = vk::PhysicalDeviceSubgroupSizeControlProperties::default();
         let mut all = vk::PhysicalDeviceProperties2::default()
             .push_next(&mut v11)
             .push_next(&mut v12);
         if has_push {
             all = all.push_next(&mut push);
         }
+        // Both have the sizes of subgroups, and one chain takes one of them.
         if self.api >= vk::API_VERSION_1_3 {
             all = all.push_next(&mut v13);
+        } else if self.has(ext::subgroup_size_control::NAME) {
+            all = all.push_next(&mut sizes);
         }
         // SAFETY: the device has Vulkan 1.2 and each structure of the chain belongs to a version or extension it has.
         // VUID-VkPhysicalDeviceProperties2-pNext-pNext.
@@ -123,6 +129,10 @@ impl Support {
             .contains(vk::ShaderStageFlags::COMPUTE);
         let operations = if compute {
             self.subgroup_size = v11.subgroup_size.max(1);
+            let low = v13.min_subgroup_size.max(sizes.min_subgroup_size);
+            let high = v13.max_subgroup_size.max(sizes.max_subgroup_size);
+            // What no driver tells may be anything up to the size that it prefers.
+            self.subgroup_sizes = [low.max(1), high.max(self.subgroup_size)];
             v11.subgroup_supported_operations
         } else {
             vk::SubgroupFeatureFlags::empty()
@@ -263,6 +273,7 @@ impl Support {
             workgroup_invocations_max: limits.max_compute_work_group_invocations,
             workgroup_bytes_max: limits.max_compute_shared_memory_size,
             subgroup_size: self.subgroup_size,
+            subgroup_sizes: self.subgroup_sizes,
             features: self.features.names(),
         }
     }

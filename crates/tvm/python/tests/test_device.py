@@ -1,8 +1,10 @@
 """Devices: what they are, which there are, and that they are left in order."""
 
+import importlib.metadata
 import json
 import os
 import pathlib
+import tempfile
 
 import pytest
 import tvm
@@ -42,6 +44,10 @@ def test_a_target_from_a_device(dev):
     target = tvm.target.Target.from_device("webgpu")
     assert target.kind.name == "webgpu"
     assert int(target.attrs["max_num_threads"]) == dev.max_threads_per_block
+    # What a target from the device may use, the device takes.
+    takes = bool(tvm.get_global_func("tidegate.Property")(dev, "supports_subgroups"))
+    assert bool(target.attrs["supports_subgroups"]) == takes
+    assert not takes or dev.warp_size == 32
 
 
 @pytest.mark.parametrize("index", [-1, 99, 2**31 - 1])
@@ -167,6 +173,39 @@ def test_a_forked_child_is_told_and_the_parent_works_on(dev):
     assert held.numpy().tolist() == [1, 2, 3, 4]
 
 
+def test_a_forked_child_compiles_saves_and_loads():
+    """None of which needs a device."""
+    code = """
+        import os, sys, tvm, tidegate_tvm
+        sys.path.insert(0, TESTS)
+        from conftest import build, elementwise, webgpu
+        t = tvm.runtime.empty((4,), "float32", tvm.device("webgpu", 0))
+        if os.fork() == 0:
+            library = build(elementwise("plus_one", lambda it: it + 1.0))
+            library.export_library(PATH)
+            loaded = tvm.runtime.load_module(PATH)
+            (kernels,) = [it for it in loaded.imports if it.kind == "webgpu"]
+            sys.exit(0 if "fn plus_one_kernel" in kernels.inspect_source() else 3)
+        sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+    """.replace("TESTS", repr(str(pathlib.Path(__file__).parent)))
+    with tempfile.TemporaryDirectory() as folder:
+        done = python(code.replace("PATH", repr(os.path.join(folder, "library.so"))))
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_second_runtime_of_a_device_is_refused(tmp_path):
+    """As TVM's own for Metal would be found, if it was used before this was imported: a second copy of the library stands for it."""
+    code = """
+        import ctypes, pathlib, shutil, tidegate_tvm, tvm
+        (library,) = [it for it in pathlib.Path(tidegate_tvm.__file__).parent.iterdir() if "libtidegate_tvm" in it.name]
+        second = ctypes.CDLL(shutil.copy2(library, FOLDER))
+        second.tidegate_register.restype = ctypes.c_char_p
+        print(second.tidegate_register())
+    """.replace("FOLDER", repr(str(tmp_path)))
+    done = python(code)
+    assert "another runtime's device `webgpu` has been used already: import tidegate_tvm first" in done.stdout, done.stderr
+
+
 def test_a_child_forked_before_the_first_use_works():
     code = """
         import os, sys, tvm, tidegate_tvm
@@ -197,3 +236,31 @@ def test_another_tvm_is_refused_with_both_versions():
     assert done.returncode == 1
     assert "ImportError" in done.stderr
     assert "9.9.9" in done.stderr and tidegate_tvm.TVM in done.stderr
+
+
+def test_another_ffi_is_refused_with_both_versions():
+    code = "import tvm_ffi; tvm_ffi.__version__ = '0.0.9'; import tidegate_tvm"
+    done = python(code)
+    assert done.returncode == 1
+    assert "ImportError" in done.stderr
+    assert "tvm_ffi 0.0.9" in done.stderr and f"built for tvm_ffi {tidegate_tvm.FFI}" in done.stderr
+
+
+def test_what_was_tested_is_what_was_built_and_what_is_asked_for():
+    asked = importlib.metadata.requires("tidegate-tvm")
+    assert f"apache-tvm=={tidegate_tvm.TVM}" in asked and f"apache-tvm-ffi=={tidegate_tvm.FFI}" in asked
+    wanted = (pathlib.Path(__file__).parents[1] / "requirements.txt").read_text().splitlines()
+    assert f"apache-tvm=={tidegate_tvm.TVM}" in wanted and f"apache-tvm-ffi=={tidegate_tvm.FFI}" in wanted
+
+
+def test_a_library_that_does_not_load_is_an_import_error(tmp_path):
+    package = pathlib.Path(tidegate_tvm.__file__).parent
+    copy = tmp_path / "tidegate_tvm"
+    copy.mkdir()
+    for file in package.iterdir():
+        if file.is_file():
+            (copy / file.name).write_bytes(file.read_bytes() if file.suffix == ".py" else b"not a library")
+    done = python(f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import tidegate_tvm")
+    assert done.returncode == 1
+    assert "ImportError: tidegate_tvm's library, built for TVM" in done.stderr
+    assert tidegate_tvm.FFI in done.stderr and tidegate_tvm.TVM in done.stderr

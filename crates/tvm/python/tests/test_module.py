@@ -314,11 +314,11 @@ def test_kernels_with_subgroups_run_where_subgroups_are_as_tvm_counts_on(dev):
     assert "subgroupShuffleDown" in webgpu(library).inspect_source()
     array = np.random.default_rng(0).random((7, 64), "float32")
     x, y = on(dev, array), tvm.runtime.empty((7,), "float32", dev)
-    if dev.warp_size == 32:
+    if tvm.get_global_func("tidegate.Property")(dev, "supports_subgroups"):
         library["sums"](x, y)
         np.testing.assert_allclose(y.numpy(), array.sum(1), rtol=1e-5)
     else:
-        with pytest.raises(tidegate_tvm.TidegateError, match=f"subgroups of 32 invocations, and the device has them of {dev.warp_size}"):
+        with pytest.raises(tidegate_tvm.TidegateError, match="subgroups of 32 invocations, and .* has them of [0-9]+ to [0-9]+: compile for"):
             library["sums"](x, y)
 
 

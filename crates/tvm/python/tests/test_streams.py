@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -33,22 +34,32 @@ def test_work_on_several_streams_is_ordered_where_it_meets(dev, streams, plus_on
     assert np.all(x.numpy() == 60)
 
 
-def test_a_stream_waits_for_another(dev, streams, plus_one):
+def test_a_stream_waits_for_another(dev, streams, tmp_path):
+    """By the device's times. Where streams share a queue, as on a software device, they are in order in any case."""
+    library = build(elementwise("first", lambda it: it + 1.0), elementwise("second", lambda it: it + 2.0))
     one, other = streams
+    x, y = on(dev, np.zeros(1 << 18, "float32")), on(dev, np.zeros(16, "float32"))
+    for name, memory in (("first", x), ("second", y)):
+        library[name](memory, memory)
     tidegate_tvm.set_policy("until-sync")
-    x, y = on(dev, np.zeros(1 << 16, "float32")), on(dev, np.zeros(16, "float32"))
     dev.sync()
-    with tidegate_tvm.trace() as trace:
+    path = tmp_path / "trace.json"
+    with tidegate_tvm.trace(path):
         dev.set_raw_stream(one)
         for _ in range(20):
-            plus_one["plus_one"](x, x)
+            library["first"](x, x)
         order(dev, one, other)
         dev.set_raw_stream(other)
-        plus_one["plus_one"](y, y)
+        library["second"](y, y)
         dev.sync(other)
-    # All of the first stream's work was done when the second's was.
-    assert trace.kernels[0]["count"] == 21
-    assert np.all(x.numpy() == 20) and np.all(y.numpy() == 1)
+        waited = tidegate_tvm.counters()["flushes"]
+    # What was waited for was let through by then, and not by the end of the trace.
+    assert tidegate_tvm.counters()["flushes"] == waited
+    events = [it for it in json.loads(path.read_text())["traceEvents"] if it["ph"] == "X"]
+    firsts = [it["ts"] + it["dur"] for it in events if it["name"] == "first_kernel"]
+    (second,) = [it["ts"] for it in events if it["name"] == "second_kernel"]
+    assert len(firsts) == 20 and max(firsts) <= second + 0.001
+    assert np.all(x.numpy() == 21) and np.all(y.numpy() == 4)
 
 
 def test_streams_that_are_none(dev):
@@ -152,25 +163,31 @@ def test_threads_with_errors_and_settings(dev, plus_one):
 
 def test_a_wait_lets_other_threads_run(dev, plus_one):
     """Python's lock is not held while a thread waits for the device."""
-    done = threading.Event()
+    tidegate_tvm.set_policy("until-sync")
+    done, turns = threading.Event(), [0]
 
     def count():
-        seen = 0
-        while not done.is_set():
-            seen += 1
-        counted.append(seen)
+        while not done.wait(0.001):
+            turns[0] += 1
 
-    counted = []
     thread = threading.Thread(target=count)
     thread.start()
-    x = on(dev, np.zeros(1 << 18, "float32"))
-    for _ in range(50):
-        plus_one["plus_one"](x, x)
-    dev.sync()
-    done.set()
-    thread.join()
-    assert counted[0] > 0
-    assert np.all(x.numpy() == 50)
+    try:
+        # As much work as makes the wait 30 turns long, on any device.
+        for bits in range(18, 27):
+            x = tvm.runtime.empty((1 << bits,), "float32", dev)
+            for _ in range(100):
+                plus_one["plus_one"](x, x)
+            before, began = turns[0], time.monotonic()
+            dev.sync()
+            after, took = turns[0], time.monotonic() - began
+            if took > 0.03:
+                break
+    finally:
+        done.set()
+        thread.join()
+    # One may fall before the wait and one after it.
+    assert took > 0.03 and after - before > 4
 
 
 def test_policies_say_when_work_is_let_through(dev, plus_one):
@@ -260,5 +277,41 @@ def test_two_traces_at_once_are_one_too_many(dev):
     with tidegate_tvm.trace():
         with pytest.raises(tidegate_tvm.TidegateError, match="a trace is being taken already"):
             tidegate_tvm.trace().start()
-    with tidegate_tvm.trace():
+        # Nor does one that was not started end another's.
+        with pytest.raises(tidegate_tvm.TidegateError, match="this trace was not started"):
+            tidegate_tvm.trace().stop()
+    with tidegate_tvm.trace() as trace:
         dev.sync()
+    with pytest.raises(tidegate_tvm.TidegateError, match="was stopped already"):
+        trace.stop()
+    with pytest.raises(tidegate_tvm.TidegateError, match="no trace is being taken"):
+        tvm.get_global_func("tidegate.TraceStop")()
+
+
+def test_a_timer_beside_threads_that_launch(dev, streams, plus_one):
+    """Another thread never stops launching, and its stream is freed meanwhile: the times stay the device's, here and later."""
+    small = tvm.runtime.empty((16,), "float32", dev)
+    done = threading.Event()
+
+    def launch():
+        while not done.is_set():
+            stream = dev.create_raw_stream()
+            dev.set_raw_stream(stream)
+            x = tvm.runtime.empty((1 << 12,), "float32", dev)
+            for _ in range(5):
+                plus_one["plus_one"](x, x)
+            dev.set_raw_stream(0)
+            dev.free_raw_stream(stream)
+
+    thread = threading.Thread(target=launch)
+    thread.start()
+    try:
+        dev.set_raw_stream(streams[0])
+        took = [plus_one.mod.time_evaluator("plus_one", dev, number=2)(small, small).mean for _ in range(20)]
+        dev.set_raw_stream(0)
+    finally:
+        done.set()
+        thread.join(60)
+    assert not thread.is_alive()
+    assert all(0 < it < 10 for it in took)
+    test_a_timer_leaves_out_what_was_recorded_before(dev, plus_one)

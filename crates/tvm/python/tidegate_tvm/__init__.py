@@ -12,6 +12,8 @@ import sys
 import tvm
 import tvm_ffi
 
+from ._built import FFI
+
 #: The version of TVM that this was built for.
 TVM = "0.27.0.post1"
 
@@ -26,8 +28,19 @@ def _load():
             f"this tidegate_tvm was built for TVM {TVM}, and TVM {tvm.__version__} is installed; "
             f"pip install apache-tvm=={TVM}, or build tidegate_tvm for the other from source"
         )
+    if tvm_ffi.__version__ != FFI:
+        raise ImportError(
+            f"this tidegate_tvm was built for tvm_ffi {FFI}, and tvm_ffi {tvm_ffi.__version__} is installed; "
+            f"pip install apache-tvm-ffi=={FFI}, or build tidegate_tvm for the other from source"
+        )
     name = {"darwin": "libtidegate_tvm.dylib", "win32": "tidegate_tvm.dll"}.get(sys.platform, "libtidegate_tvm.so")
-    library = ctypes.CDLL(str(pathlib.Path(__file__).parent / name))
+    try:
+        library = ctypes.CDLL(str(pathlib.Path(__file__).parent / name))
+    except OSError as error:
+        raise ImportError(
+            f"tidegate_tvm's library, built for TVM {TVM} and tvm_ffi {FFI}, does not load beside TVM {tvm.__version__} and tvm_ffi {tvm_ffi.__version__}: {error}; "
+            f"install tidegate_tvm anew"
+        ) from error
     library.tidegate_register.restype = ctypes.c_char_p
     tvm_ffi.register_error("TidegateError", TidegateError)
     failure = library.tidegate_register()
@@ -41,8 +54,9 @@ def _load():
 def _detect(device):
     """What `tvm.target.Target.from_device("webgpu")` gives."""
     limits = {"max_num_threads": device.max_threads_per_block, "max_shared_memory_per_block": device.max_shared_memory_per_block}
-    # As TVM's kernels count on it.
-    return tvm.target.Target({"kind": "webgpu", "supports_subgroups": device.warp_size == 32, **limits})
+    # By the rule by which kernels are refused.
+    subgroups = bool(tvm.get_global_func("tidegate.Property")(device, "supports_subgroups"))
+    return tvm.target.Target({"kind": "webgpu", "supports_subgroups": subgroups, **limits})
 
 
 _library = _load()
@@ -85,12 +99,17 @@ class trace:
     def __init__(self, path=None):
         self.path = path
         self.kernels = []
+        self._on = False
 
     def start(self):
         tvm.get_global_func("tidegate.TraceStart")()
+        self._on = True
         return self
 
     def stop(self):
+        if not self._on:
+            raise TidegateError("this trace was not started, or was stopped already")
+        self._on = False
         made = [str(text) for text in tvm.get_global_func("tidegate.TraceStop")()]
         self.kernels = [row for table in made[1::2] for row in json.loads(table)]
         for index, timeline in enumerate(made[0::2]):

@@ -12,6 +12,7 @@
 #include <tvm/runtime/device_api.h>
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -248,7 +249,12 @@ class Timer final : public TimerNode {
  public:
   explicit Timer(Device device) : device_(device) {}
   ~Timer() { tidegate_timer_drop(rust_); }
-  void Start() final { Check(tidegate_timer_start(device_, &rust_)); }
+  // Started again, it measures anew.
+  void Start() final {
+    tidegate_timer_drop(rust_);
+    rust_ = nullptr;
+    Check(tidegate_timer_start(device_, &rust_));
+  }
   void Stop() final { Check(tidegate_timer_stop(rust_)); }
   int64_t SyncAndGetElapsedNanos() final {
     int64_t ns = 0;
@@ -274,6 +280,11 @@ void Register(const std::string& name, int32_t device_type) {
   Set("device_api." + name, ffi::Function::FromPacked([api](ffi::PackedArgs, ffi::Any* result) {
         *result = static_cast<void*>(static_cast<tvm::runtime::DeviceAPI*>(api));
       }));
+  // TVM keeps the first that it has used, and modules of ours would be launched with its addresses.
+  if (tvm::runtime::DeviceAPI::Get(Device{static_cast<DLDeviceType>(device_type), 0}, true) != api) {
+    throw std::runtime_error("another runtime's device `" + name +
+                             "` has been used already: import tidegate_tvm first, before anything else uses the device");
+  }
   Set("ffi.Module.create." + name,
       ffi::Function::FromTyped([kind, device_type](ffi::Map<ffi::String, ffi::Bytes> code, ffi::String format,
                                                    ffi::Map<ffi::String, ffi::Any> infos,
@@ -295,6 +306,11 @@ void Register(const std::string& name, int32_t device_type) {
         }
       }));
   Set(name + ".ResetProfileCounters", ffi::Function::FromTyped([]() { Check(tidegate_counters_reset()); }));
+  Set("tidegate.Property", ffi::Function::FromTyped([](Device device, ffi::String property) {
+        Value value{};
+        Check(tidegate_property(device, View(property), &value));
+        return Take(value);
+      }));
   Set("tidegate.SetChecks", ffi::Function::FromTyped([](bool on) { Check(tidegate_set_checks(on)); }));
   Set("tidegate.TraceStart", ffi::Function::FromTyped([]() { Check(tidegate_trace_start()); }));
   // A timeline and a table for each device.

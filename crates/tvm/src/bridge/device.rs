@@ -83,6 +83,7 @@ pub(crate) extern "C" fn tidegate_free(_device: RawDevice, address: *mut c_void)
 
 /// # Safety
 /// Both are valid tensors: `ndim` entries of shape, and of strides if they are not null; memory of the host is valid for all of their elements.
+/// While it lasts no thread writes the host's memory that is read, and none reads or writes what is written. TVM's user promises that, as for every copy of TVM's: its own runtimes copy with `memcpy`.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn tidegate_copy(
     from: *const RawTensor,

@@ -134,12 +134,17 @@ impl Text {
     }
 }
 
-/// Runs what a function does. No panic leaves it: C++ could not be unwound through.
+/// Runs what a function does, where devices may be used.
 fn call(body: impl FnOnce() -> Result<()>) -> i32 {
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
+    anywhere(|| {
         runtime().enter()?;
         body()
-    }));
+    })
+}
+
+/// Runs what uses no device and takes no lock, and so works in a forked child too. No panic leaves it: C++ could not be unwound through.
+fn anywhere(body: impl FnOnce() -> Result<()>) -> i32 {
+    let outcome = catch_unwind(AssertUnwindSafe(body));
     let error = match outcome {
         Ok(Ok(())) => return 0,
         Ok(Err(Error(text))) => text,
@@ -238,7 +243,8 @@ impl Host {
     /// `len` bytes from `offset` on.
     pub(crate) fn bytes(&self, offset: i64, len: u64) -> Result<&[u8]> {
         let (start, len) = self.range(offset, len)?;
-        // SAFETY: `range` keeps to what the caller of `tidegate_copy` promised to be valid, for as long as that call lasts; this value does not outlive it.
+        // SAFETY: `range` keeps to what the caller of `tidegate_copy` promised to be valid, for as long as that call lasts; this value does not outlive it. Nobody writes it meanwhile: the same
+        // promise, which Python's lock does not keep, as it is free while a copy lasts.
         Ok(unsafe { std::slice::from_raw_parts(start, len) })
     }
 
@@ -250,7 +256,7 @@ impl Host {
         with: impl FnOnce(&mut [u8]) -> Result<T>,
     ) -> Result<T> {
         let (start, len) = self.range(offset, len)?;
-        // SAFETY: as in `bytes`. It is the target of the copy, which nobody else touches meanwhile, and the closure has no other way to it.
+        // SAFETY: as in `bytes`. It is the target of the copy, which nobody else reads or writes meanwhile: the caller's promise. The closure has no other way to it, as the other side is a device's.
         with(unsafe { std::slice::from_raw_parts_mut(start, len) })
     }
 

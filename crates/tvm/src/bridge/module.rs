@@ -7,12 +7,19 @@ use std::sync::Arc;
 
 use tidegate::{Device, interface};
 
-use super::{RawAny, Text, call, give};
+use super::{RawAny, Text, anywhere, call, give};
 use crate::error::{Result, bail};
 use crate::kernel::{Description, Kernel};
 use crate::launch::{self, Value};
 use crate::module::{Module, Source, Target};
 use crate::tensor::DataType;
+
+/// TVM uses them from any thread through pointers, where the compiler does not see it.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Module>();
+    shared::<Kernel>();
+};
 
 /// # Safety
 /// `format` is valid for reads, `module` for a write.
@@ -22,7 +29,7 @@ pub(crate) unsafe extern "C" fn tidegate_module_create(
     format: Text,
     module: *mut *mut c_void,
 ) -> i32 {
-    call(|| {
+    anywhere(|| {
         // SAFETY: the caller's promise.
         let made = Module::new(Target::new(device_type)?, unsafe { format.str() }?)?;
         // SAFETY: the caller's promise.
@@ -44,7 +51,7 @@ pub(crate) unsafe extern "C" fn tidegate_module_add(
     tags: *const Text,
     tags_len: usize,
 ) -> i32 {
-    call(|| {
+    anywhere(|| {
         // SAFETY: the caller's promise.
         let (module, name, code) =
             unsafe { (&mut *module.cast::<Module>(), name.str()?, code.bytes()) };
@@ -76,7 +83,7 @@ pub(crate) unsafe extern "C" fn tidegate_module_load(
     bytes: Text,
     module: *mut *mut c_void,
 ) -> i32 {
-    call(|| {
+    anywhere(|| {
         // SAFETY: the caller's promise.
         let made = Module::load(Target::new(device_type)?, unsafe { bytes.bytes() })?;
         // SAFETY: the caller's promise.
@@ -96,7 +103,7 @@ unsafe fn module<'a>(module: *mut c_void) -> &'a Module {
 /// `handle` is a module that is alive, `bytes` valid for a write.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn tidegate_module_save(handle: *mut c_void, bytes: *mut Text) -> i32 {
-    call(|| {
+    anywhere(|| {
         // SAFETY: the caller's promise.
         unsafe { give(bytes, Text::keep(module(handle).save())) };
         Ok(())
@@ -111,7 +118,7 @@ pub(crate) unsafe extern "C" fn tidegate_module_source(
     format: Text,
     source: *mut Text,
 ) -> i32 {
-    call(|| {
+    anywhere(|| {
         // SAFETY: the caller's promise.
         let text = unsafe { module(handle).source(format.str()?) }?;
         // SAFETY: the caller's promise.

@@ -11,6 +11,12 @@ use crate::module::Target;
 use crate::timer::Timer;
 use crate::{counters, tracing};
 
+/// One thread at a time, but not always the same.
+const _: () = {
+    const fn sent<T: Send>() {}
+    sent::<Timer>();
+};
+
 /// # Safety
 /// `timer` is valid for a write.
 #[unsafe(no_mangle)]
@@ -20,7 +26,7 @@ pub(crate) unsafe extern "C" fn tidegate_timer_start(
 ) -> i32 {
     call(|| {
         let stream = current_stream(Target::new(device.kind)?, device.index);
-        let made = Box::new(Timer::start(device.index, stream)?);
+        let made = Box::new(Timer::start(runtime().card(device.index)?, stream)?);
         // SAFETY: the caller's promise.
         unsafe { give(timer, Box::into_raw(made).cast()) };
         Ok(())
