@@ -9,7 +9,7 @@ use clap::Args;
 use crate::parts::{self, Count, Part};
 use crate::system::{self, Need};
 use crate::test::{self, Run};
-use crate::{planted, shell, terminal, totals};
+use crate::{planted, shell, totals};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -86,15 +86,13 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         filter: options.filter.clone(),
         model: None,
     };
-    let summary = parts::run_all(PARTS, &options.part, &mut run);
-    let only_prepares = PARTS
-        .iter()
-        .filter(|it| options.part.iter().any(|name| name == it.name))
-        .all(|it| it.prepares);
-    let should_run_some = options.part.is_empty() || run.filter.is_some() || !only_prepares;
-    let ran_none = summary.ran_none(should_run_some);
-    terminal::print(&summary.count.line());
-    Ok(summary.good && !ran_none)
+    let is_filtered = run.filter.is_some();
+    Ok(parts::run_and_count(
+        PARTS,
+        &options.part,
+        &mut run,
+        is_filtered,
+    ))
 }
 
 /// All of it, as one part of `cargo xtask test`, which has prepared the model and a Vulkan device.

@@ -92,6 +92,24 @@ pub(crate) fn names<C>(parts: &[Part<C>]) -> PossibleValuesParser {
         .into()
 }
 
+/// As [`run_all`], with the number of tests at the end; whether all is well. That no test ran is a failure, unless only parts were named that prepare.
+pub(crate) fn run_and_count<C>(
+    parts: &[Part<C>],
+    only: &[String],
+    context: &mut C,
+    is_filtered: bool,
+) -> bool {
+    let summary = run_all(parts, only, context);
+    let only_prepares = parts
+        .iter()
+        .filter(|it| only.iter().any(|name| name == it.name))
+        .all(|it| it.prepares);
+    let should_run_some = only.is_empty() || is_filtered || !only_prepares;
+    let ran_none = summary.ran_none(should_run_some);
+    terminal::print(&summary.count.line());
+    summary.good && !ran_none
+}
+
 /// Runs the parts named in `only`, or all of them, and prints the closing table.
 pub(crate) fn run_all<C>(parts: &[Part<C>], only: &[String], context: &mut C) -> Summary {
     let started = Instant::now();

@@ -11,6 +11,16 @@ pub struct Ticket {
     pub value: u64,
 }
 
+impl Ticket {
+    /// Adds it to a list that has one ticket a queue, the latest.
+    pub(crate) fn join(self, list: &mut Vec<Self>) {
+        match list.iter_mut().find(|it| it.queue == self.queue) {
+            Some(it) => it.value = it.value.max(self.value),
+            None => list.push(self),
+        }
+    }
+}
+
 /// An allocation, by the index that core gave it. Indices are dense and are used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MemoryId(pub u32);

@@ -216,14 +216,11 @@ impl State {
         let lane = self.lane_mut(queue);
         let seen = &mut lane.seen[other as usize];
         *seen = value.max(*seen);
-        let waits = &mut lane.batch.waits;
-        match waits.iter_mut().find(|it| it.queue == other) {
-            Some(wait) => wait.value = value.max(wait.value),
-            None => waits.push(Ticket {
-                queue: other,
-                value,
-            }),
-        }
+        let ticket = Ticket {
+            queue: other,
+            value,
+        };
+        ticket.join(&mut lane.batch.waits);
     }
 
     /// Turns a device's error into ours and remembers it for the other streams.

@@ -242,13 +242,8 @@ impl<D: Device> Stream<D> {
                 }
             }
             None => {
-                let mut tickets: Vec<Ticket> = Vec::new();
-                for ticket in self.tickets() {
-                    match tickets.iter_mut().find(|it| it.queue == ticket.queue) {
-                        Some(it) => it.value = it.value.max(ticket.value),
-                        None => tickets.push(ticket),
-                    }
-                }
+                let mut tickets = Vec::new();
+                self.tickets().for_each(|it| it.join(&mut tickets));
                 event.set(tickets);
             }
         }
@@ -279,10 +274,7 @@ impl<D: Device> Stream<D> {
         }
         for ticket in event.tickets() {
             shared.wait_on_queue(self.queue, ticket)?;
-            match self.waited.iter_mut().find(|it| it.queue == ticket.queue) {
-                Some(it) => it.value = it.value.max(ticket.value),
-                None => self.waited.push(ticket),
-            }
+            ticket.join(&mut self.waited);
         }
         Ok(())
     }
