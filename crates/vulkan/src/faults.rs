@@ -354,6 +354,11 @@ unsafe extern "system" fn device_function(
     }
 }
 
+/// Whether the thread opens through the table.
+pub(crate) fn opens() -> bool {
+    OPENS.get()
+}
+
 /// Puts the table in front of an instance's functions, and of those of the devices made from it, if the thread opens through the table.
 pub(crate) fn stand_between(entry: &ash::Entry, raw: ash::Instance) -> ash::Instance {
     if !OPENS.get() {

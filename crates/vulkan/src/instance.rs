@@ -53,7 +53,7 @@ pub struct PhysicalDevice {
     pub refusal: Option<String>,
 }
 
-/// A connection to the loader and its drivers. Dropped when the last device made from it is.
+/// A connection to the loader and its drivers.
 pub(crate) struct Instance {
     pub(crate) raw: ash::Instance,
     messenger: Option<Messenger>,
@@ -62,8 +62,30 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
+    /// All devices without validation share one, which is never dropped: the loader unloads a driver with its last instance, and some
+    /// cannot be loaded without end (NVIDIA's 580.159.04 30 times in a process, for want of static thread-local storage). With validation each has its own, as its log is.
     pub(crate) fn new(validation: bool) -> Result<Arc<Self>, OpenError> {
+        static SHARED: OnceLock<Arc<Instance>> = OnceLock::new();
         fork::check()?;
+        #[cfg(test)]
+        if crate::faults::opens() {
+            return Self::make(validation);
+        }
+        let shared = match SHARED.get() {
+            Some(shared) => shared,
+            None => {
+                let made = Self::make(false)?;
+                SHARED.get_or_init(|| made)
+            }
+        };
+        if validation {
+            Self::make(true)
+        } else {
+            Ok(Arc::clone(shared))
+        }
+    }
+
+    fn make(validation: bool) -> Result<Arc<Self>, OpenError> {
         let entry = entry()?;
         let offered = extensions(entry, None)?;
         let has = |name: &CStr| offered.iter().any(|it| it == name);

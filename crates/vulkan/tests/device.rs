@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use tidegate_core::{Access, Barrier, Batch, Device, MemoryKind, ScalarPlace, Stages};
-use tidegate_vulkan::Options;
+use tidegate_vulkan::{Options, Select, VulkanDevice};
 
 const WORDS: u64 = 1024;
 
@@ -391,4 +391,21 @@ fn threads_share_a_device() {
             });
         }
     });
+}
+
+/// Some drivers can be loaded only a few times in a process, so that none is unloaded with the last device.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_driver_stays_loaded() {
+    let mapped = || {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let files = maps.lines().filter_map(|it| it.split_whitespace().nth(5));
+        let libraries = files.filter(|it| it.contains(".so")).map(str::to_owned);
+        libraries.collect::<std::collections::BTreeSet<_>>()
+    };
+    let device = VulkanDevice::open(&Select::Best, &Options::default()).unwrap();
+    let open = mapped();
+    assert!(open.iter().any(|it| it.contains("vulkan")), "{open:?}");
+    drop(device);
+    assert_eq!(mapped(), open);
 }
