@@ -123,8 +123,8 @@ impl Instance {
                 enabled.push(ext::validation_features::NAME.as_ptr());
                 info = info.push_next(&mut checks);
             }
+            // Its extension is not enabled: the layer reads the settings all the same, and a loader refuses a name that is younger than itself (seen with 1.3.239).
             if provided.iter().any(|it| it == ext::layer_settings::NAME) {
-                enabled.push(ext::layer_settings::NAME.as_ptr());
                 info = info.push_next(&mut settings);
             }
         }
