@@ -88,6 +88,7 @@ pub mod kernels;
 mod memory;
 mod objects;
 mod order;
+mod pass_on;
 mod prng;
 mod queue;
 mod run;

@@ -12,10 +12,7 @@ use std::sync::Arc;
 
 use tidegate::Limits;
 use tidegate::sim::history::{Case, HostKernels, Kernels, Shape, Which, run, shrink};
-use tidegate_core::{
-    AddressBlock, Batch, Capabilities, Code, Device, DeviceError, GraphId, HostAccess, Kernel,
-    MemoryId, MemoryKind, PipelineId, Ticket,
-};
+use tidegate_core::{AddressBlock, Code, Device, Kernel};
 use tidegate_vulkan::{Options, Select, VulkanDevice};
 
 /// A handle, so that the device can be asked what validation said after its context has gone.
@@ -34,67 +31,9 @@ impl Handle {
 }
 
 impl Device for Handle {
-    fn capabilities(&self) -> &Capabilities {
-        self.0.capabilities()
-    }
-
-    fn now_ns(&self) -> u64 {
-        self.0.now_ns()
-    }
-
-    fn allocate(
-        &self,
-        id: MemoryId,
-        bytes: u64,
-        kind: MemoryKind,
-    ) -> Result<HostAccess, DeviceError> {
-        self.0.allocate(id, bytes, kind)
-    }
-
-    fn free(&self, id: MemoryId) {
-        self.0.free(id);
-    }
-
-    fn memory_available(&self, kind: MemoryKind) -> Option<u64> {
-        self.0.memory_available(kind)
-    }
-
-    fn write(&self, id: MemoryId, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
-        self.0.write(id, offset, data)
-    }
-
-    fn read(&self, id: MemoryId, offset: u64, data: &mut [u8]) -> Result<(), DeviceError> {
-        self.0.read(id, offset, data)
-    }
-
-    fn create_pipeline(
-        &self,
-        id: PipelineId,
-        kernel: &Kernel,
-        code: &Code,
-    ) -> Result<(), DeviceError> {
-        self.0.create_pipeline(id, kernel, code)
-    }
-
-    fn destroy_pipeline(&self, id: PipelineId) {
-        self.0.destroy_pipeline(id);
-    }
-
-    fn forget_graph(&self, id: GraphId) {
-        self.0.forget_graph(id);
-    }
-
-    fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {
-        self.0.submit(batch, ticket)
-    }
-
-    fn completed(&self, queue: u32) -> Result<u64, DeviceError> {
-        self.0.completed(queue)
-    }
-
-    fn wait(&self, ticket: Ticket, timeout_ns: u64) -> Result<bool, DeviceError> {
-        self.0.wait(ticket, timeout_ns)
-    }
+    tidegate::sim::pass_on!(0: capabilities process now_ns allocate free memory_available write read);
+    tidegate::sim::pass_on!(0: create_pipeline destroy_pipeline set_timing take_timings forget_graph);
+    tidegate::sim::pass_on!(0: submit completed wait);
 }
 
 /// The twins' interfaces, and the code of their WGSL: with addresses, or with descriptors alone.

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tidegate_core::{
-    Barrier, Batch, Capabilities, Code, Command, Device, DeviceError, GraphId, HostAccess, Kernel,
-    MemoryId, MemoryKind, PipelineId, Region, ScalarPlace, Stages, Ticket,
+    Barrier, Batch, Code, Command, Device, DeviceError, GraphId, Kernel, PipelineId, Region,
+    ScalarPlace, Stages, Ticket,
 };
 use tidegate_sim::Sim;
 
@@ -216,34 +216,8 @@ fn share_push_constants(batch: &mut Batch) {
 }
 
 impl Device for Planted {
-    fn capabilities(&self) -> &Capabilities {
-        self.sim.capabilities()
-    }
-
-    fn allocate(
-        &self,
-        id: MemoryId,
-        bytes: u64,
-        kind: MemoryKind,
-    ) -> Result<HostAccess, DeviceError> {
-        self.sim.allocate(id, bytes, kind)
-    }
-
-    fn free(&self, id: MemoryId) {
-        self.sim.free(id);
-    }
-
-    fn memory_available(&self, kind: MemoryKind) -> Option<u64> {
-        self.sim.memory_available(kind)
-    }
-
-    fn write(&self, id: MemoryId, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
-        self.sim.write(id, offset, data)
-    }
-
-    fn read(&self, id: MemoryId, offset: u64, data: &mut [u8]) -> Result<(), DeviceError> {
-        self.sim.read(id, offset, data)
-    }
+    tidegate_sim::pass_on!(sim: capabilities process now_ns allocate free memory_available write read);
+    tidegate_sim::pass_on!(sim: destroy_pipeline set_timing take_timings);
 
     fn create_pipeline(
         &self,
@@ -257,10 +231,6 @@ impl Device for Planted {
         }
         kernels[id.0 as usize] = Some(kernel.clone());
         self.sim.create_pipeline(id, kernel, code)
-    }
-
-    fn destroy_pipeline(&self, id: PipelineId) {
-        self.sim.destroy_pipeline(id);
     }
 
     fn forget_graph(&self, id: GraphId) {

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tidegate_core::{
-    Barrier, Batch, Capabilities, Code, Command, Device, DeviceError, GraphId, HostAccess, Kernel,
-    Launch, MemoryId, MemoryKind, PipelineId, Region, Ticket,
+    Barrier, Batch, Capabilities, Code, Command, Device, DeviceError, HostAccess, Kernel, Launch,
+    MemoryId, MemoryKind, PipelineId, Region, Ticket,
 };
 use tidegate_sim::Sim;
 
@@ -227,6 +227,8 @@ fn stray(batch: &mut Batch, queue: u32, strays: &mut Vec<(Launch, Vec<Region>, V
 }
 
 impl Device for Between {
+    tidegate_sim::pass_on!(sim: memory_available read destroy_pipeline forget_graph);
+
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
@@ -260,20 +262,12 @@ impl Device for Between {
         }
     }
 
-    fn memory_available(&self, kind: MemoryKind) -> Option<u64> {
-        self.sim.memory_available(kind)
-    }
-
     fn write(&self, id: MemoryId, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
         if self.peer == Peer::WritesLate {
             self.state().writes.push((id, offset, data.to_vec()));
             return Ok(());
         }
         self.sim.write(id, offset, data)
-    }
-
-    fn read(&self, id: MemoryId, offset: u64, data: &mut [u8]) -> Result<(), DeviceError> {
-        self.sim.read(id, offset, data)
     }
 
     fn create_pipeline(
@@ -289,14 +283,6 @@ impl Device for Between {
             }
         }
         self.sim.create_pipeline(id, kernel, code)
-    }
-
-    fn destroy_pipeline(&self, id: PipelineId) {
-        self.sim.destroy_pipeline(id);
-    }
-
-    fn forget_graph(&self, id: GraphId) {
-        self.sim.forget_graph(id);
     }
 
     fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {

@@ -1,9 +1,6 @@
 //! A device that calls somebody in the middle of what core asks of it.
 
-use tidegate_core::{
-    Batch, Capabilities, Code, Device, DeviceError, GraphId, HostAccess, Kernel, MemoryId,
-    MemoryKind, PipelineId, Ticket,
-};
+use tidegate_core::{Batch, Device, DeviceError, MemoryId, Ticket};
 use tidegate_sim::Sim;
 
 /// What core asks for.
@@ -31,26 +28,9 @@ impl Nosy {
 }
 
 impl Device for Nosy {
-    fn capabilities(&self) -> &Capabilities {
-        self.sim.capabilities()
-    }
-
-    fn allocate(
-        &self,
-        id: MemoryId,
-        bytes: u64,
-        kind: MemoryKind,
-    ) -> Result<HostAccess, DeviceError> {
-        self.sim.allocate(id, bytes, kind)
-    }
-
-    fn free(&self, id: MemoryId) {
-        self.sim.free(id);
-    }
-
-    fn memory_available(&self, kind: MemoryKind) -> Option<u64> {
-        self.sim.memory_available(kind)
-    }
+    tidegate_sim::pass_on!(sim: capabilities process now_ns allocate free memory_available);
+    tidegate_sim::pass_on!(sim: create_pipeline destroy_pipeline set_timing take_timings forget_graph);
+    tidegate_sim::pass_on!(sim: completed wait);
 
     fn write(&self, id: MemoryId, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
         (self.tell)(Call::Write);
@@ -62,33 +42,8 @@ impl Device for Nosy {
         self.sim.read(id, offset, data)
     }
 
-    fn create_pipeline(
-        &self,
-        id: PipelineId,
-        kernel: &Kernel,
-        code: &Code,
-    ) -> Result<(), DeviceError> {
-        self.sim.create_pipeline(id, kernel, code)
-    }
-
-    fn destroy_pipeline(&self, id: PipelineId) {
-        self.sim.destroy_pipeline(id);
-    }
-
-    fn forget_graph(&self, id: GraphId) {
-        self.sim.forget_graph(id);
-    }
-
     fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {
         (self.tell)(Call::Submit);
         self.sim.submit(batch, ticket)
-    }
-
-    fn completed(&self, queue: u32) -> Result<u64, DeviceError> {
-        self.sim.completed(queue)
-    }
-
-    fn wait(&self, ticket: Ticket, timeout_ns: u64) -> Result<bool, DeviceError> {
-        self.sim.wait(ticket, timeout_ns)
     }
 }

@@ -3,10 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tidegate_core::{
-    Batch, Capabilities, Code, Device, DeviceError, GraphId, HostAccess, Kernel, MemoryId,
-    MemoryKind, PipelineId, Ticket,
-};
+use tidegate_core::{Batch, Device, DeviceError, Ticket};
 
 #[path = "../../../tidegate/tests/conformance/kernels.rs"]
 mod kernels;
@@ -52,66 +49,12 @@ pub(crate) struct Watched<D> {
 }
 
 impl<D: Device> Device for Watched<D> {
-    fn capabilities(&self) -> &Capabilities {
-        self.device.capabilities()
-    }
-
-    fn now_ns(&self) -> u64 {
-        self.device.now_ns()
-    }
-
-    fn allocate(
-        &self,
-        id: MemoryId,
-        bytes: u64,
-        kind: MemoryKind,
-    ) -> Result<HostAccess, DeviceError> {
-        self.device.allocate(id, bytes, kind)
-    }
-
-    fn free(&self, id: MemoryId) {
-        self.device.free(id);
-    }
-
-    fn memory_available(&self, kind: MemoryKind) -> Option<u64> {
-        self.device.memory_available(kind)
-    }
-
-    fn write(&self, id: MemoryId, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
-        self.device.write(id, offset, data)
-    }
-
-    fn read(&self, id: MemoryId, offset: u64, data: &mut [u8]) -> Result<(), DeviceError> {
-        self.device.read(id, offset, data)
-    }
-
-    fn create_pipeline(
-        &self,
-        id: PipelineId,
-        kernel: &Kernel,
-        code: &Code,
-    ) -> Result<(), DeviceError> {
-        self.device.create_pipeline(id, kernel, code)
-    }
-
-    fn destroy_pipeline(&self, id: PipelineId) {
-        self.device.destroy_pipeline(id);
-    }
-
-    fn forget_graph(&self, id: GraphId) {
-        self.device.forget_graph(id);
-    }
+    tidegate_sim::pass_on!(device: capabilities process now_ns allocate free memory_available write read);
+    tidegate_sim::pass_on!(device: create_pipeline destroy_pipeline set_timing take_timings forget_graph);
+    tidegate_sim::pass_on!(device: completed wait);
 
     fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {
         self.log.note(ticket, batch);
         self.device.submit(batch, ticket)
-    }
-
-    fn completed(&self, queue: u32) -> Result<u64, DeviceError> {
-        self.device.completed(queue)
-    }
-
-    fn wait(&self, ticket: Ticket, timeout_ns: u64) -> Result<bool, DeviceError> {
-        self.device.wait(ticket, timeout_ns)
     }
 }
