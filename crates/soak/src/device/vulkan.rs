@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tidegate_core::{AddressBlock, Code, Device as _, Kernel};
 use tidegate_sim::history::{Case, Failure, HostKernels, Kernels, Which, run_all};
-use tidegate_vulkan::{Options, Select, VulkanDevice};
+use tidegate_vulkan::{OpenError, Options, Select, VulkanDevice};
 
 use super::watched::{Log, Watched, wgsl};
 
@@ -40,7 +40,8 @@ impl Vulkan {
         };
         let (device, validation) = match open(true) {
             Ok(device) => (device, true),
-            Err(_) => (open(false).map_err(|it| it.to_string())?, false),
+            Err(OpenError::NoValidationLayer) => (open(false).map_err(|it| it.to_string())?, false),
+            Err(error) => return Err(error.to_string()),
         };
         let capabilities = device.capabilities().clone();
         let layer = if validation {
