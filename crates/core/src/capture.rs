@@ -155,12 +155,15 @@ impl<D: Device> Capture<D> {
 
     /// Keeps what a command uses alive.
     fn keep(&mut self, accesses: impl Iterator<Item = (Region, bool)>) {
-        let mut state = self.context.0.state();
+        let kept = self.pins.len();
         for (region, _) in accesses {
             if region.memory != CONSTANTS && !self.pins.contains(&region.memory) {
                 self.pins.push(region.memory);
-                state.pin(region.memory);
             }
+        }
+        if self.pins.len() > kept {
+            let mut state = self.context.0.state();
+            self.pins[kept..].iter().for_each(|id| state.pin(*id));
         }
     }
 

@@ -1,21 +1,24 @@
 //! Graphs: commands recorded once and launched many times.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::allocate::Memory;
 use crate::batch::{Batch, Replay};
 use crate::capture::{Capture, Captured, Place};
-use crate::command::{Command, GraphId, MemoryId, Region, Span};
+use crate::command::{Command, GraphId, MemoryId, PipelineId, Region, Span};
 use crate::context::Context;
 use crate::device::Device;
 use crate::error::Error;
 use crate::event::Event;
 use crate::hazard::Hazards;
+use crate::kernel::Kernel;
 use crate::lane::Lane;
+use crate::memory::Row;
 use crate::pipeline::{Pipeline, Retired};
 use crate::policy::{Cause, Pending};
-use crate::reorder::place;
+use crate::reorder::{Reorder, place};
 use crate::state::State;
 use crate::stream::{Arguments, Stream, check, report_fault};
 use crate::transfer::CHUNK_BYTES_MAX;
@@ -27,6 +30,8 @@ pub struct Graph<D: Device> {
     context: Context<D>,
     parts: Vec<Part>,
     launches: Vec<GraphLaunch<D>>,
+    /// Those of its launches, each once, by number.
+    pipelines: BTreeMap<u32, Pipeline<D>>,
     /// What it uses, each once, kept alive until it is dropped.
     pins: Vec<MemoryId>,
     /// Uniform blocks and data to upload, which no command of the graph writes.
@@ -112,21 +117,34 @@ impl<D: Device> Graph<D> {
             stream.write(memory.region(0, memory.bytes())?, bytes, CHUNK_BYTES_MAX, 0)?;
             Some(memory)
         };
-        let constants_id = constants.as_ref().map(|it| it.id);
-        capture.place_constants(constants_id);
         let mut state = context.0.state();
-        // Only now: what came before may have failed, and the capture then goes on.
-        let pins = std::mem::take(&mut capture.pins);
-        let parts = std::mem::take(&mut capture.parts);
-        let parts = parts.into_iter().filter(|it| !it.batch.is_empty());
-        let reorder = context.limits().reorder;
-        let parts = parts.map(|it| state.graph_part(it, reorder)).collect();
+        state.check_lost()?;
+        let first = state.graphs + 1;
+        state.graphs += capture.parts.len() as u64;
         drop(state);
+        // Only now: what came before may have failed, and the capture then goes on.
+        capture.place_constants(constants.as_ref().map(|it| it.id));
+        let launches = std::mem::take(&mut capture.launches);
+        let mut pipelines = BTreeMap::new();
+        for GraphLaunch { pipeline, .. } in &launches {
+            let id = pipeline.id().0;
+            pipelines.entry(id).or_insert_with(|| pipeline.clone());
+        }
+        let kernel = |id: PipelineId| pipelines.get(&id.0).map(Pipeline::kernel);
+        let parts = std::mem::take(&mut capture.parts).into_iter();
+        let parts = parts.filter(|it| !it.batch.is_empty()).zip(first..);
+        let parts = parts.map(|(it, id)| {
+            let mut part = Part::new(GraphId(id), it, kernel, context.limits().reorder);
+            part.note_host(&context.0.state());
+            part
+        });
+        let parts = parts.collect();
         Ok(Self {
             context,
             parts,
-            launches: std::mem::take(&mut capture.launches),
-            pins,
+            launches,
+            pipelines,
+            pins: std::mem::take(&mut capture.pins),
             _constants: constants,
             waits: std::mem::take(&mut capture.waits),
             records: std::mem::take(&mut capture.records),
@@ -225,68 +243,88 @@ impl<D: Device> Graph<D> {
         let place = launch.place;
         let part = &mut self.parts[place.part];
         let body = Arc::make_mut(&mut part.body);
-        body.regions[regions.range()].copy_from_slice(arguments.regions);
+        let bound = &mut body.regions[regions.range()];
+        let replaced: Vec<MemoryId> = bound.iter().map(|it| it.memory).collect();
+        bound.copy_from_slice(arguments.regions);
         if !same_scalars {
             body.data[scalars.range()].copy_from_slice(arguments.scalars);
         }
         part.version += 1;
         if !same_regions {
-            self.place_barriers(place.part, arguments.regions);
+            self.place_barriers(place.part, &replaced, arguments.regions);
         }
         Ok(())
     }
 
-    /// Places the barriers of a part anew, after regions of it were replaced with `added`.
-    fn place_barriers(&mut self, at: usize, added: &[Region]) {
-        let context = self.context.clone();
-        let mut state = context.0.state();
-        self.parts[at].place(&mut state, context.limits().reorder);
-        self.keep_used(&mut state, added);
-        context.0.trim_excess(&mut state);
-    }
-
-    /// Keeps what was added, and no longer what nothing uses now.
-    fn keep_used(&mut self, state: &mut State, added: &[Region]) {
+    /// Places the barriers of a part anew, where `added` took the place of regions of `replaced`. Keeps what was added, and no longer what nothing uses now.
+    fn place_barriers(&mut self, at: usize, replaced: &[MemoryId], added: &[Region]) {
+        let kernel = |id: PipelineId| self.pipelines.get(&id.0).map(Pipeline::kernel);
+        self.parts[at].place(kernel, self.context.limits().reorder);
+        let uses = |part: &Part, id| part.uses.iter().any(|it| it.0 == id);
+        let is_used = |id| self.parts.iter().any(|it| uses(it, id));
+        let gone = |id: &mut MemoryId| replaced.contains(id) && !is_used(*id);
+        let gone: Vec<MemoryId> = self.pins.extract_if(.., gone).collect();
+        let kept = self.pins.len();
         for region in added {
             if !self.pins.contains(&region.memory) {
                 self.pins.push(region.memory);
-                state.pin(region.memory);
             }
         }
-        let parts = &self.parts;
-        self.pins.retain(|id| {
-            let is_used = parts.iter().any(|it| it.uses.iter().any(|it| it.0 == *id));
-            if !is_used {
-                state.unpin(*id);
-            }
-            is_used
-        });
+        // What took long is done: others have recorded meanwhile.
+        let mut state = self.context.0.state();
+        self.parts[at].note_host(&state);
+        self.pins[kept..].iter().for_each(|id| state.pin(*id));
+        gone.into_iter().for_each(|id| state.unpin(id));
+        self.context.0.trim_excess(&mut state);
     }
 }
 
 impl Part {
-    /// Makes commands with barriers of what was recorded, and notes what they touch.
-    fn place(&mut self, state: &mut State, reorder: bool) {
-        let State {
-            pipelines,
-            reorder: other_order,
-            ..
-        } = state;
-        let kernel = |id| pipelines.kernel(id).map(|it| &**it);
+    /// Makes of what was captured what goes to the device in one submission.
+    fn new<'a>(
+        id: GraphId,
+        captured: Captured,
+        kernel: impl Fn(PipelineId) -> Option<&'a Kernel> + Copy,
+        reorder: bool,
+    ) -> Self {
+        let mut batch = captured.batch;
+        let mut part = Self {
+            id,
+            version: 0,
+            recorded: std::mem::take(&mut batch.commands),
+            body: Arc::new(batch),
+            uses: Vec::new(),
+            pending: Pending::default(),
+            totals: Totals {
+                uploads: captured.uploads,
+                copies: captured.copies,
+                ..Totals::default()
+            },
+        };
+        part.place(kernel, reorder);
+        part
+    }
+
+    /// Makes commands with barriers of what was recorded, and notes what they touch. Takes long in a large graph, and so is done without the state.
+    fn place<'a>(
+        &mut self,
+        kernel: impl Fn(PipelineId) -> Option<&'a Kernel> + Copy,
+        reorder: bool,
+    ) {
         let body = Arc::make_mut(&mut self.body);
         let recorded = self.recorded.iter().copied();
         place(body, recorded, &mut Hazards::default(), kernel);
         let saved = if reorder {
-            other_order.arrange(body, kernel)
+            Reorder::default().arrange(body, kernel)
         } else {
             0
         };
-        self.summarise(state);
+        self.summarise(kernel);
         self.totals.barriers_saved = saved;
     }
 
     /// Notes what the commands touch.
-    fn summarise(&mut self, state: &State) {
+    fn summarise<'a>(&mut self, kernel: impl Fn(PipelineId) -> Option<&'a Kernel>) {
         let mut uses: Vec<(MemoryId, Touched)> = Vec::new();
         let mut pending = Pending::default();
         let mut totals = Totals {
@@ -296,7 +334,7 @@ impl Part {
         };
         for command in &self.body.commands {
             let kernel = match command {
-                Command::Launch(it) => state.pipelines.kernel(it.pipeline),
+                Command::Launch(it) => kernel(it.pipeline),
                 _ => None,
             };
             totals.count(command);
@@ -304,7 +342,7 @@ impl Part {
                 continue;
             }
             pending.commands += 1;
-            for (region, write) in self.body.accesses(command, kernel.map(|it| &**it)) {
+            for (region, write) in self.body.accesses(command, kernel) {
                 pending.bytes = pending.bytes.saturating_add(region.bytes);
                 let at = uses.iter().position(|it| it.0 == region.memory);
                 let at = at.unwrap_or_else(|| {
@@ -317,15 +355,14 @@ impl Part {
             }
         }
         pending.inline_bytes = self.body.data.len() as u64;
-        let sees = |id| {
-            state
-                .memory
-                .row(id)
-                .is_some_and(crate::memory::Row::host_sees)
-        };
-        let host_reads = uses.iter().any(|(id, it)| it.write && sees(*id));
-        Arc::make_mut(&mut self.body).host_reads = host_reads;
         (self.uses, self.pending, self.totals) = (uses, pending, totals);
+    }
+
+    /// Notes whether the host may look at what the commands write.
+    fn note_host(&mut self, state: &State) {
+        let sees = |id| state.memory.row(id).is_some_and(Row::host_sees);
+        let host_reads = self.uses.iter().any(|(id, it)| it.write && sees(*id));
+        Arc::make_mut(&mut self.body).host_reads = host_reads;
     }
 
     /// One entry an access, for what has to be known of whole allocations only.
@@ -358,27 +395,6 @@ impl Totals {
 }
 
 impl State {
-    /// Numbers what was captured for one submission, and places its barriers.
-    fn graph_part(&mut self, captured: Captured, reorder: bool) -> Part {
-        self.graphs += 1;
-        let mut batch = captured.batch;
-        let mut part = Part {
-            id: GraphId(self.graphs),
-            version: 0,
-            recorded: std::mem::take(&mut batch.commands),
-            body: Arc::new(batch),
-            uses: Vec::new(),
-            pending: Pending::default(),
-            totals: Totals {
-                uploads: captured.uploads,
-                copies: captured.copies,
-                ..Totals::default()
-            },
-        };
-        part.place(self, reorder);
-        part
-    }
-
     /// Makes the pending batch of `queue`, which is empty, a launch of a graph's part; returns the value of its ticket.
     fn replay(&mut self, queue: u32, part: &Part) -> u64 {
         let lane: &mut Lane = &mut self.lanes[queue as usize];
