@@ -11,8 +11,8 @@ use std::sync::Arc;
 use loom::sync::Mutex;
 use loom::thread;
 use tidegate_core::{
-    Batch, Capabilities, Code, Context, Device, DeviceError, Error, HostAccess, Kernel, Limits,
-    MemoryId, MemoryKind, PipelineId, Policy, Stream, Ticket,
+    Batch, Capabilities, Code, Command, Context, Device, DeviceError, Error, HostAccess, Kernel,
+    Limits, MemoryId, MemoryKind, PipelineId, Policy, Region, Stream, Ticket,
 };
 
 /// A device that runs a batch when somebody waits for it, and holds core to its side of the contract.
@@ -25,8 +25,10 @@ struct Fake {
 struct State {
     submitted: Vec<u64>,
     completed: Vec<u64>,
-    /// What each submitted batch touches.
-    touched: Vec<(Ticket, Vec<MemoryId>)>,
+    /// What each submitted batch touches, and whether it writes it.
+    touched: Vec<(Ticket, Region, bool)>,
+    /// What the host copies right now, and whether it writes it.
+    copied: Vec<(Region, bool)>,
     /// Fails from this submission on, counted from 1.
     lost_at: Option<u64>,
     submissions: u64,
@@ -38,6 +40,26 @@ impl State {
         let done = &mut self.completed[ticket.queue as usize];
         *done = ticket.value.max(*done);
     }
+
+    fn is_complete(&self, ticket: Ticket) -> bool {
+        self.completed[ticket.queue as usize] >= ticket.value
+    }
+}
+
+/// Whether two uses of memory at the same time are a race.
+fn clash(one: (Region, bool), other: (Region, bool)) -> bool {
+    (one.1 || other.1) && one.0.overlaps(&other.0)
+}
+
+/// What a batch touches, and whether it writes it.
+fn touched(batch: &Batch) -> Vec<(Region, bool)> {
+    let commands = batch.commands.iter().flat_map(|it| match it {
+        Command::Copy { source, target } => vec![(*source, false), (*target, true)],
+        Command::Fill { target, .. } | Command::Upload { target, .. } => vec![(*target, true)],
+        Command::Barrier(_) => Vec::new(),
+        other => panic!("no model has {other:?}"),
+    });
+    commands.collect()
 }
 
 impl Fake {
@@ -87,7 +109,30 @@ impl Fake {
             _ => Ok(state),
         }
     }
+
+    /// The host copies, which takes time: others go on meanwhile.
+    fn copy(&self, memory: MemoryId, offset: u64, bytes: usize, write: bool) -> Copied {
+        let region = Region {
+            memory,
+            offset,
+            bytes: bytes as u64,
+        };
+        let mut state = self.alive()?;
+        for (ticket, other, writes) in &state.touched {
+            assert!(
+                state.is_complete(*ticket) || !clash((region, write), (*other, *writes)),
+                "the host copies {region} while {ticket:?} may use it"
+            );
+        }
+        state.copied.push((region, write));
+        drop(state);
+        let mut state = self.alive()?;
+        state.copied.retain(|it| *it != (region, write));
+        Ok(())
+    }
 }
+
+type Copied = Result<(), DeviceError>;
 
 impl Device for Fake {
     fn capabilities(&self) -> &Capabilities {
@@ -103,10 +148,9 @@ impl Device for Fake {
 
     fn free(&self, id: MemoryId) {
         let Ok(state) = self.alive() else { return };
-        for (ticket, touched) in &state.touched {
-            let done = state.completed[ticket.queue as usize] >= ticket.value;
+        for (ticket, region, _) in &state.touched {
             assert!(
-                done || !touched.contains(&id),
+                state.is_complete(*ticket) || region.memory != id,
                 "freed while {ticket:?} may use it"
             );
         }
@@ -116,13 +160,13 @@ impl Device for Fake {
         None
     }
 
-    fn write(&self, _: MemoryId, _: u64, _: &[u8]) -> Result<(), DeviceError> {
-        self.alive().map(|_| ())
+    fn write(&self, id: MemoryId, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
+        self.copy(id, offset, data.len(), true)
     }
 
-    fn read(&self, _: MemoryId, _: u64, data: &mut [u8]) -> Result<(), DeviceError> {
+    fn read(&self, id: MemoryId, offset: u64, data: &mut [u8]) -> Result<(), DeviceError> {
         data.fill(0);
-        self.alive().map(|_| ())
+        self.copy(id, offset, data.len(), false)
     }
 
     fn create_pipeline(&self, _: PipelineId, _: &Kernel, _: &Code) -> Result<(), DeviceError> {
@@ -144,12 +188,14 @@ impl Device for Fake {
             );
         }
         state.submitted[queue] = ticket.value;
-        let text = batch.to_string();
-        let touched = (0..8)
-            .map(MemoryId)
-            .filter(|it| text.contains(&format!("m{}", it.0)));
-        let touched = touched.collect();
-        state.touched.push((ticket, touched));
+        for (region, writes) in touched(batch) {
+            let clashes = |it: &(Region, bool)| clash(*it, (region, writes));
+            assert!(
+                !state.copied.iter().any(clashes),
+                "{ticket:?} uses {region} while the host copies"
+            );
+            state.touched.push((ticket, region, writes));
+        }
         Ok(())
     }
 
@@ -249,23 +295,63 @@ fn an_event_between_queues() {
     });
 }
 
-/// A large upload in place, which does not hold the state, while another thread records on the same memory and waits for it to end.
+/// A large copy in place, which does not hold the state, while another thread records and submits work on the same memory: the one or the other comes first. If another queue is
+/// known to have used the memory, recording goes a way of its own.
+fn copy_in_place(queues: u32, is_used: bool, write: bool) {
+    // Either begins: with the few preemptions of a run, the other one cannot be interrupted as often.
+    for is_copy_first in [true, false] {
+        check(move || {
+            let context = Fake::context(queues, None);
+            let bytes = 65 << 10;
+            let memory = Arc::new(context.allocate(bytes, MemoryKind::Device).unwrap());
+            let theirs = Arc::clone(&memory);
+            let mut first = context.stream(Policy::UntilSync).unwrap();
+            let mut second = context.stream(Policy::EveryDispatch).unwrap();
+            if is_used {
+                fill(&mut first, &memory).unwrap();
+                first.synchronize().unwrap();
+            }
+            let mut records = move || {
+                fill(&mut second, &theirs).unwrap();
+                second.synchronize().unwrap();
+            };
+            let mut copies = move || {
+                let mut data = vec![1; bytes as usize];
+                if write {
+                    first.upload(&memory, 0, &data).unwrap();
+                } else {
+                    let download = first.download(&memory, 0, bytes).unwrap();
+                    download.wait_into(&mut data).unwrap();
+                }
+                first.synchronize().unwrap();
+            };
+            if is_copy_first {
+                let thread = thread::spawn(records);
+                copies();
+                thread.join().unwrap();
+            } else {
+                let thread = thread::spawn(copies);
+                records();
+                thread.join().unwrap();
+            }
+        });
+    }
+}
+
 #[test]
 fn a_copy_in_place_while_another_thread_records() {
-    check(|| {
-        let context = Fake::context(1, None);
-        let bytes = 65 << 10;
-        let memory = Arc::new(context.allocate(bytes, MemoryKind::Device).unwrap());
-        let theirs = Arc::clone(&memory);
-        let mut first = context.stream(Policy::UntilSync).unwrap();
-        let mut second = context.stream(Policy::UntilSync).unwrap();
-        let thread = thread::spawn(move || {
-            fill(&mut first, &theirs).unwrap();
-        });
-        second.upload(&memory, 0, &vec![1; bytes as usize]).unwrap();
-        thread.join().unwrap();
-        second.synchronize().unwrap();
-    });
+    copy_in_place(1, false, true);
+    for write in [true, false] {
+        copy_in_place(1, true, write);
+    }
+}
+
+#[test]
+fn a_copy_in_place_while_another_queue_records() {
+    copy_in_place(2, false, true);
+    for write in [true, false] {
+        copy_in_place(2, true, write);
+    }
 }
 
 /// The device is lost in one thread's hands: the other hears of it too, and both end.
