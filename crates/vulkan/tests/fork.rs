@@ -32,8 +32,8 @@ struct World {
 }
 
 /// A device with work in flight and more recorded, and its thread awake.
-fn world() -> World {
-    let device = Device::open(&Options::default()).unwrap();
+fn world(options: &Options) -> World {
+    let device = Device::open(options).unwrap();
     let module = device.module_from_wgsl(WGSL).unwrap();
     let kernel = module.kernel("slow").unwrap();
     let mut stream = device.stream().unwrap();
@@ -76,7 +76,7 @@ fn busy(device: &Device) {
 /// Ends the process in one of the ways that there are.
 fn end(case: &str) {
     static KEPT: OnceLock<World> = OnceLock::new();
-    let mut world = world();
+    let mut world = world(&options(case));
     match case {
         "exit" => std::process::exit(7),
         "exit while others work" => {
@@ -95,9 +95,14 @@ fn end(case: &str) {
         }
         "panic" => panic!("as planned"),
         "forks" => forks(world),
-        "forks alone" => forks_alone(world),
+        "forks alone" | "forks alone without a thread" => forks_alone(world),
         other => panic!("no case {other}"),
     }
+}
+
+/// Without its thread, nothing but what the caller holds keeps a device open: the thread's own hold stays in a child, where nobody is left to let go of it.
+fn options(case: &str) -> Options {
+    Options::default().with_background_start(case != "forks alone without a thread")
 }
 
 /// What runs in each process.
@@ -258,7 +263,8 @@ fn forks(mut world: World) {
     std::process::exit(7);
 }
 
-/// Nobody else holds the device, so that the child closes it.
+/// Nobody else holds the device, so that the child closes it, unless its thread had a part in it. It drops all that there is and ends, with and without what the process has registered for
+/// its end.
 fn forks_alone(world: World) {
     let mut held = Some(world);
     for round in 0..20 {
@@ -275,6 +281,9 @@ fn forks_alone(world: World) {
         let start = Instant::now();
         let dropped = in_a_fork(|| {
             drop(held.take());
+            if round % 4 < 2 {
+                std::process::exit(5);
+            }
             5
         });
         assert_eq!(dropped, 5, "round {round}");
@@ -288,7 +297,12 @@ fn forks_alone(world: World) {
 
 #[test]
 fn a_child_of_fork_gets_errors_and_the_parent_works_on() {
-    for case in ["forks", "forks", "forks alone"] {
+    for case in [
+        "forks",
+        "forks",
+        "forks alone",
+        "forks alone without a thread",
+    ] {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "case", "--nocapture", "--test-threads", "1"])
             .env(CASE, case)
@@ -305,7 +319,7 @@ fn a_child_may_open_a_device_if_its_parent_has_not() {
     }
     // The test runner gives each test a thread or a process; whether another test of this process has used Vulkan is known here: none does.
     let status = in_a_fork(|| {
-        let mut world = world();
+        let mut world = world(&Options::default());
         let works = world.stream.synchronize().is_ok();
         drop(world);
         if works { 3 } else { 4 }
