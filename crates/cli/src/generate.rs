@@ -51,7 +51,7 @@ pub(crate) fn run(options: &GenerateOptions, common: &Common) -> Result<(), Fail
 
     let device = choice.open(tidegate::QueueFamily::Compute)?;
     let model = model::load(file, &device)?;
-    profile.start(&device);
+    profile.start(&device)?;
     let (text, generated) = stream(&model, &prompt, options, common.json)?;
     let document = Document {
         text: &text,

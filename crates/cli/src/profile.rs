@@ -42,10 +42,11 @@ impl Profile {
     }
 
     /// Starts to trace, if anything is wanted.
-    pub(crate) fn start(&self, device: &Device) {
+    pub(crate) fn start(&self, device: &Device) -> Result<(), Failure> {
         if self.is_on() {
-            device.start_trace(EVENTS_MAX);
+            device.start_trace(EVENTS_MAX)?;
         }
+        Ok(())
     }
 
     /// Whether anything is wanted.
@@ -58,7 +59,7 @@ impl Profile {
         if !self.is_on() {
             return Ok(());
         }
-        let trace = device.end_trace();
+        let trace = device.end_trace()?;
         if trace.dropped() > 0 {
             output::warning(&format!(
                 "the trace holds {EVENTS_MAX} events, and {} more are missing in it; trace less work",

@@ -35,7 +35,7 @@ pub(crate) fn run(options: &ScoreOptions, common: &Common) -> Result<(), Failure
     let profile = Profile::new(common)?;
     let device = choice.open(tidegate::QueueFamily::Compute)?;
     let model = model::load(file, &device)?;
-    profile.start(&device);
+    profile.start(&device)?;
     let nll = model
         .score(&ids, options.policy.policy())
         .map_err(Failure::failed)?;

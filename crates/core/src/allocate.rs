@@ -79,6 +79,7 @@ impl<D: Device> Context<D> {
     /// # Errors
     /// [`Error::TooLarge`], [`Error::TooManyAllocations`], [`Error::OutOfMemory`], [`Error::Lost`].
     pub fn allocate(&self, bytes: u64, kind: MemoryKind) -> Result<Memory<D>, Error> {
+        self.0.check_forked()?;
         let allowed = self.capabilities().allocation_bytes_max;
         let size = match capacity(bytes) {
             Some(size) if bytes <= allowed => size.min(allowed.max(256)),

@@ -267,8 +267,9 @@ impl<D: Device> Stream<D> {
     /// Ends a capture and makes a graph of it.
     ///
     /// # Errors
-    /// [`Error::NotCapturing`]; what an allocation and an upload can meet: it captures on then, so that the call can be made again.
+    /// [`Error::NotCapturing`]; [`Error::Lost`]; what an allocation and an upload can meet: it captures on then, so that the call can be made again.
     pub fn end_capture(&mut self) -> Result<Graph<D>, Error> {
+        self.context.0.check_forked()?;
         let mut capture = self.capture.take().ok_or(Error::NotCapturing)?;
         let made = Graph::new(self, &mut capture);
         if made.is_err() {
@@ -285,7 +286,7 @@ impl<D: Device> Stream<D> {
     /// The bytes are kept with the graph: small ones in its batch, others in memory of its own from which they are copied.
     pub(crate) fn capture_upload(&mut self, region: Region, data: &[u8]) -> Result<(), Error> {
         self.check_align("upload", &[region.offset, region.bytes])?;
-        let Some(capture) = &mut self.capture else {
+        let Some(capture) = self.capturing()? else {
             return Ok(());
         };
         let access = std::iter::once((region, true));
@@ -306,9 +307,9 @@ impl<D: Device> Stream<D> {
     }
 
     /// The graph keeps `data` once, however large the region is that it repeats in.
-    pub(crate) fn capture_fill(&mut self, region: Region, data: &[u8]) {
-        let Some(capture) = &mut self.capture else {
-            return;
+    pub(crate) fn capture_fill(&mut self, region: Region, data: &[u8]) -> Result<(), Error> {
+        let Some(capture) = self.capturing()? else {
+            return Ok(());
         };
         let most = data.len().min(usize_of(region.bytes));
         let kept = capture.constant(&data[..most], 16);
@@ -323,6 +324,7 @@ impl<D: Device> Stream<D> {
             capture.record(access, |_| Command::Copy { source, target });
             target.offset += target.bytes;
         }
+        Ok(())
     }
 
     /// Whether it captures.
@@ -330,7 +332,16 @@ impl<D: Device> Stream<D> {
         self.capture.is_some()
     }
 
+    /// What is being captured, if anything is, on a device that could run it.
+    pub(crate) fn capturing(&mut self) -> Result<Option<&mut Capture<D>>, Error> {
+        if self.capture.is_some() {
+            self.context.0.state().check_lost()?;
+        }
+        Ok(self.capture.as_deref_mut())
+    }
+
     pub(crate) fn must_not_capture(&self, what: &'static str) -> Result<(), Error> {
+        self.context.0.check_forked()?;
         match self.capture {
             None => Ok(()),
             Some(_) => Err(Error::Capturing { what }),

@@ -137,6 +137,15 @@ impl<D: Device> Shared<D> {
             .is_some_and(|(now, then)| now.load(Ordering::Relaxed) != then)
     }
 
+    /// For calls that need neither the device nor the state, and would otherwise work there.
+    pub(crate) fn check_forked(&self) -> Result<(), Error> {
+        if self.is_forked() {
+            Err(Error::Forked)
+        } else {
+            Ok(())
+        }
+    }
+
     pub(crate) fn slot(&self, queue: u32) -> MutexGuard<'_, Slot> {
         self.slots[queue as usize]
             .lock()

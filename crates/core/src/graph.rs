@@ -191,7 +191,7 @@ impl<D: Device> Graph<D> {
     /// at its next launch.
     ///
     /// # Errors
-    /// [`Error::NoSuchLaunch`]; [`Error::Launch`]; [`Error::ForeignDevice`]; [`Error::Capturing`]; those of an upload; [`Error::SubmissionOutOfMemory`] if a launch
+    /// [`Error::NoSuchLaunch`]; [`Error::Launch`]; [`Error::ForeignDevice`]; [`Error::Capturing`]; [`Error::Lost`]; those of an upload; [`Error::SubmissionOutOfMemory`] if a launch
     /// of it is still held back for want of memory. The graph is then as before.
     pub fn set_arguments(
         &mut self,
@@ -203,6 +203,7 @@ impl<D: Device> Graph<D> {
             return Err(Error::ForeignDevice { what: "graph" });
         }
         stream.must_not_capture("a change of a graph's arguments")?;
+        self.context.0.state().check_lost()?;
         let pipeline = self.pipeline(index)?.clone();
         let launch = &self.launches[index];
         let arguments = Arguments {
@@ -437,6 +438,7 @@ impl<D: Device> Stream<D> {
             return Err(Error::ForeignDevice { what: "graph" });
         }
         self.must_not_capture("the launch of a graph")?;
+        self.context.0.state().check_lost()?;
         for event in &graph.waits {
             self.wait(event)?;
         }

@@ -140,7 +140,7 @@ impl<D: Device> Stream<D> {
                 problem,
             }
         })?;
-        if let Some(capture) = &mut self.capture {
+        if let Some(capture) = self.capturing()? {
             capture.launch(pipeline, grid, arguments);
             return Ok(());
         }
@@ -230,11 +230,12 @@ impl<D: Device> Stream<D> {
     /// Records an event: it is complete once everything recorded here so far is, and everything that was waited for. Recording it again moves it.
     ///
     /// # Errors
-    /// [`Error::ForeignDevice`].
+    /// [`Error::ForeignDevice`]; [`Error::Lost`].
     pub fn record(&mut self, event: &Event<D>) -> Result<(), Error> {
         if !event.context().same(&self.context) {
             return Err(Error::ForeignDevice { what: "event" });
         }
+        self.context.0.state().check_lost()?;
         match &mut self.capture {
             Some(capture) => {
                 if !capture.records.iter().any(|it| it.same(event)) {
@@ -259,7 +260,7 @@ impl<D: Device> Stream<D> {
         if !event.context().same(&self.context) {
             return Err(Error::ForeignDevice { what: "event" });
         }
-        if let Some(capture) = &mut self.capture {
+        if let Some(capture) = self.capturing()? {
             let mut known = capture.records.iter().chain(&capture.waits);
             if !known.any(|it| it.same(event)) {
                 capture.waits.push(event.clone());
@@ -296,7 +297,7 @@ impl<D: Device> Stream<D> {
     /// Checks that memory belongs to this stream's device.
     pub(crate) fn check_owner(&self, owner: &Context<D>) -> Result<(), Error> {
         if owner.same(&self.context) {
-            Ok(())
+            self.context.0.check_forked()
         } else {
             Err(Error::ForeignDevice { what: "buffer" })
         }

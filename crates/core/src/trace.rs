@@ -8,6 +8,7 @@ use crate::batch::Batch;
 use crate::command::{Command, Ticket};
 use crate::context::{Context, Shared};
 use crate::device::Device;
+use crate::error::Error;
 use crate::kernel::Kernel;
 use crate::policy::Cause;
 use crate::state::State;
@@ -173,9 +174,13 @@ impl<D: Device> Context<D> {
     /// Starts a trace of at most `events_max` events, and forgets one that was being taken. A device without a clock says 0 of all times. Says whether the device will tell when it ran commands.
     ///
     /// While it is taken every command costs two timestamps on the device, and graphs are not replayed but translated anew.
-    pub fn start_trace(&self, events_max: usize) -> bool {
+    ///
+    /// # Errors
+    /// [`Error::Lost`].
+    pub fn start_trace(&self, events_max: usize) -> Result<bool, Error> {
         // Under the lock, so that a trace which another thread ends does not turn this one's times off.
         let mut state = self.0.state();
+        state.check_lost()?;
         let tells = self.0.device.set_timing(true);
         // What an earlier trace left.
         self.0.device.take_timings(&mut Vec::new());
@@ -190,18 +195,22 @@ impl<D: Device> Context<D> {
             labels: HashMap::new(),
             labels_len: 0,
         }));
-        tells
+        Ok(tells)
     }
 
-    /// Ends a trace and gives it; empty if none was being taken. Commands that have not run by now are missing in it, and counted as dropped.
-    pub fn end_trace(&self) -> Trace {
+    /// Ends a trace and gives it; empty if none was being taken. Commands that have not run by now are missing in it, and counted as dropped. A lost device's trace says what led to the loss.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn end_trace(&self) -> Result<Trace, Error> {
+        self.0.check_forked()?;
         let mut timings = Vec::new();
         let mut state = self.0.state();
         self.0.device.take_timings(&mut timings);
         self.0.device.set_timing(false);
         let tracer = state.tracer.take();
         drop(state);
-        tracer.map_or_else(Trace::default, |it| it.finish(&timings))
+        Ok(tracer.map_or_else(Trace::default, |it| it.finish(&timings)))
     }
 }
 

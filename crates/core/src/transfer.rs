@@ -56,6 +56,7 @@ impl<D: Device> Download<D> {
     /// # Errors
     /// [`Error::Lost`].
     pub fn is_complete(&self) -> Result<bool, Error> {
+        self.context.0.check_forked()?;
         let Source::Copied { ticket, .. } = &self.source else {
             return Ok(true);
         };
@@ -79,6 +80,7 @@ impl<D: Device> Download<D> {
                 given: target.len() as u64,
             });
         }
+        self.context.0.check_forked()?;
         let (memory, ticket, faults) = match &self.source {
             Source::Read(bytes) => {
                 target.copy_from_slice(bytes);
@@ -285,7 +287,7 @@ impl<D: Device> Stream<D> {
             return Err(Error::OverlappingCopy);
         }
         self.check_align("copy", &[source.offset, target.offset, bytes])?;
-        if let Some(capture) = &mut self.capture {
+        if let Some(capture) = self.capturing()? {
             let accesses = [(source, false), (target, true)].into_iter();
             capture.record(accesses, |_| Command::Copy { source, target });
             capture.count(0, 1);
@@ -343,7 +345,7 @@ impl<D: Device> Stream<D> {
             target: region,
             pattern: u32::from_ne_bytes(word),
         };
-        if let Some(capture) = &mut self.capture {
+        if let Some(capture) = self.capturing()? {
             capture.record(access, |_| fill);
             return Ok(());
         }
@@ -364,8 +366,7 @@ impl<D: Device> Stream<D> {
         let align = usize_of(self.context.capabilities().copy_align);
         let data = pattern.repeat(repeats.max(1).next_multiple_of(align));
         if self.capture.is_some() {
-            self.capture_fill(region, &data);
-            return Ok(());
+            return self.capture_fill(region, &data);
         }
         let mut rest = region;
         while rest.bytes > 0 {

@@ -223,6 +223,46 @@ fn a_capture_whose_end_finds_no_memory_can_be_ended_again() {
     assert_eq!(sim.live(), Live::default());
 }
 
+#[test]
+fn a_lost_device_captures_nothing() {
+    let (sim, context) = open(Limits::default());
+    let [mut first, mut second] = [0, 1].map(|_| context.stream(Policy::UntilSync).unwrap());
+    let [x, y] = [(); 2].map(|()| buffer(&context));
+    let kernel = affine(&context);
+    let mut graph = adder(&mut first, &x, 1);
+    first.begin_capture().unwrap();
+    let empty = first.end_capture().unwrap();
+    second.begin_capture().unwrap();
+    launch(&mut second, &kernel, &x);
+    sim.arm(Faults {
+        lost_at_call: Some(1),
+        ..Faults::default()
+    });
+    let event = context.event();
+    assert!(first.fill(&y, 0, BYTES, &[1]).is_err() || first.synchronize().is_err());
+    let regions = [x.region(0, BYTES).unwrap()];
+    let calls = [
+        second.launch(&kernel, [1, 1, 1], plus_one(&regions)).err(),
+        second.upload(&x, 0, &[1; 8]).err(),
+        second.fill(&x, 0, BYTES, &[1]).err(),
+        second.fill(&x, 0, 12, &[1, 2, 3]).err(),
+        second.copy(&x, 0, &y, 0, BYTES).err(),
+        second.record(&event).err(),
+        second.wait(&event).err(),
+        second.end_capture().err(),
+        first.begin_capture().err(),
+        first.record(&event).err(),
+        first.launch_graph(&graph).err(),
+        first.launch_graph(&empty).err(),
+        graph.set_arguments(&mut first, 0, plus_one(&regions)).err(),
+        context.start_trace(10).err(),
+    ];
+    for (at, error) in calls.iter().enumerate() {
+        assert!(matches!(error, Some(Error::Lost(_))), "{at}: {error:?}");
+    }
+    assert!(context.end_trace().is_ok(), "it says what led to the loss");
+}
+
 /// What fails between two parts of a graph is reported by the next call: the graph is launched as a whole.
 #[test]
 fn a_failure_met_on_the_way_does_not_cut_a_launch_in_two() {

@@ -277,14 +277,20 @@ impl Device {
     /// nothing that can be measured.
     ///
     /// Says whether the device will tell when it ran commands. If not, the trace has the host's side alone.
-    pub fn start_trace(&self, events_max: usize) -> bool {
-        self.context.start_trace(events_max)
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn start_trace(&self, events_max: usize) -> Result<bool, Error> {
+        Ok(self.context.start_trace(events_max)?)
     }
 
     /// Ends a trace and gives it; empty if none was being taken. Synchronize streams first: what has not run yet is missing in it, and counted as dropped. Metal tells no
-    /// times of single commands, and so does a Vulkan device without `VK_EXT_calibrated_timestamps`.
-    pub fn end_trace(&self) -> Trace {
-        Trace::new(self.context.end_trace())
+    /// times of single commands, and so does a Vulkan device without `VK_EXT_calibrated_timestamps`. A lost device's trace says what led to the loss.
+    ///
+    /// # Errors
+    /// The device is another process's, from which this one was forked.
+    pub fn end_trace(&self) -> Result<Trace, Error> {
+        Ok(Trace::new(self.context.end_trace()?))
     }
 
     /// What Vulkan's validation layer has said so far: its latest 256 messages, oldest first. Empty without [`Options::validation`].

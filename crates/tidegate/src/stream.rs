@@ -356,7 +356,7 @@ impl Stream {
     /// Records `event`: it is complete once everything recorded here so far is.
     ///
     /// # Errors
-    /// An event of another device.
+    /// An event of another device; a lost device.
     pub fn record(&mut self, event: &Event) -> Result<(), Error> {
         Ok(self.raw.record(&event.0)?)
     }

@@ -38,7 +38,8 @@ impl Tracing {
     pub(crate) fn begin(&self, device: &Device) -> bool {
         let mut state = lock(&self.0);
         if state.users == 0 {
-            state.tells = device.start_trace(EVENTS_MAX);
+            // A lost device tells nothing, and says so to whoever uses it.
+            state.tells = device.start_trace(EVENTS_MAX).unwrap_or(false);
         }
         state.users += 1;
         state.tells
@@ -66,14 +67,15 @@ impl Tracing {
         let freed = std::mem::take(&mut state.freed);
         // What has not run yet would be missing, for the others too. Nobody records until the next trace has begun, so that nothing is.
         card.while_idle(&freed, || {
-            state.parts.push(Arc::new(card.device.end_trace()));
+            state.parts.extend(card.device.end_trace().map(Arc::new));
             let parts = state.parts.clone();
             state.users = state.users.saturating_sub(1);
             if state.users == 0 {
                 state.parts.clear();
             } else {
                 let held: usize = parts.iter().map(|it| it.events().len()).sum();
-                state.tells = card.device.start_trace(EVENTS_MAX.saturating_sub(held));
+                let again = card.device.start_trace(EVENTS_MAX.saturating_sub(held));
+                state.tells = again.unwrap_or(false);
             }
             parts
         })

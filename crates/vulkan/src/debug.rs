@@ -33,6 +33,14 @@ impl ValidationLog {
     }
 }
 
+#[cfg(test)]
+impl ValidationLog {
+    pub(crate) fn hold(&self, then: impl FnOnce()) {
+        let _lock = self.0.lock();
+        then();
+    }
+}
+
 /// Receives messages from an instance.
 pub(crate) struct Messenger {
     functions: ext::debug_utils::Instance,

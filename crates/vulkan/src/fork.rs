@@ -67,7 +67,11 @@ mod tests {
     /// Whatever another thread holds at the moment of the fork: no call of the child waits for it.
     #[test]
     fn a_child_takes_no_lock() {
-        let device = VulkanDevice::open(&Select::Best, &Options::default()).unwrap();
+        let options = Options {
+            validation: true,
+            ..Options::default()
+        };
+        let device = VulkanDevice::open(&Select::Best, &options).unwrap();
         let id = MemoryId(0);
         device.allocate(id, 16, MemoryKind::Upload).unwrap();
         let device = std::sync::Arc::new(device);
@@ -93,6 +97,7 @@ mod tests {
             device.destroy_pipeline(PipelineId(0));
             device.forget_graph(GraphId(1));
             device.take_timings(&mut Vec::new());
+            device.validation_messages();
             let _ = device.memory_available(MemoryKind::Device);
             // SAFETY: the other thread, which shares the device, is not in this process. The value is not used again.
             unsafe { std::ptr::drop_in_place(std::sync::Arc::as_ptr(&device).cast_mut()) };

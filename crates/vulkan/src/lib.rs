@@ -220,8 +220,11 @@ impl VulkanDevice {
         })
     }
 
-    /// What the validation layer has said so far. Empty without [`Options::validation`].
+    /// What the validation layer has said so far. Empty without [`Options::validation`], and in a child of fork, where a thread that is not there may hold the log.
     pub fn validation_messages(&self) -> Vec<String> {
+        if self.device.is_forked() {
+            return Vec::new();
+        }
         self.validation_log().messages()
     }
 
@@ -365,8 +368,8 @@ impl fmt::Debug for VulkanDevice {
 impl VulkanDevice {
     /// As a thread does that is in the middle of its calls.
     fn hold_every_lock(&self, then: impl FnOnce()) {
-        self.memory
-            .hold(|| self.pipelines.hold(|| self.queues.hold(then)));
+        let rest = || self.pipelines.hold(|| self.queues.hold(then));
+        self.validation_log().hold(|| self.memory.hold(rest));
     }
 }
 

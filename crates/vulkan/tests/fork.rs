@@ -6,7 +6,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use tidegate::{Buffer, Device, ErrorKind, Event, Kernel, Options, Pending, Stream};
+use tidegate::{
+    Buffer, Device, Error, ErrorKind, Event, Graph, Kernel, Module, Options, Pending, Stream,
+};
 
 /// Which case the process is to be; none in the test runner's own.
 const CASE: &str = "TIDEGATE_TEST_CASE";
@@ -24,11 +26,16 @@ const WGSL: &str = "
 /// Everything that a program may hold.
 struct World {
     device: Device,
-    stream: Stream,
+    /// The second one captures, and has done so for a while.
+    streams: [Stream; 2],
+    graph: Graph,
+    module: Module,
     kernel: Kernel,
     x: Buffer<u32>,
+    y: Buffer<u32>,
     event: Event,
-    pending: Pending<u32>,
+    /// On its way, and there already.
+    pending: [Pending<u32>; 2],
 }
 
 /// A device with work in flight and more recorded, and its thread awake.
@@ -37,7 +44,13 @@ fn world(options: &Options) -> World {
     let module = device.module_from_wgsl(WGSL).unwrap();
     let kernel = module.kernel("slow").unwrap();
     let mut stream = device.stream().unwrap();
-    let x = stream.zeros::<u32>(1 << 14).unwrap();
+    let [x, y] = [(); 2].map(|()| stream.zeros::<u32>(1 << 14).unwrap());
+    stream.synchronize().unwrap();
+    let read = stream.download(&y).unwrap();
+    let graph = stream.capture(|it| it.launch(&kernel, 256, (&x,))).unwrap();
+    let mut capturing = device.stream().unwrap();
+    capturing.begin_capture().unwrap();
+    capturing.launch(&kernel, 256, (&y,)).unwrap();
     for _ in 0..20 {
         stream.launch(&kernel, 256, (&x,)).unwrap();
     }
@@ -48,29 +61,41 @@ fn world(options: &Options) -> World {
     stream.launch(&kernel, 256, (&x,)).unwrap();
     World {
         device,
-        stream,
+        streams: [stream, capturing],
+        graph,
+        module,
         kernel,
         x,
+        y,
         event,
-        pending,
+        pending: [pending, read],
     }
 }
 
-/// Work on other threads, for as long as the process lives.
+/// Work on other threads, for as long as the process lives. Returns once each has seen a result: lavapipe compiles a kernel when it first runs it, and a process that ends meanwhile
+/// crashes in LLVM, whose code is being given back by then.
 fn busy(device: &Device) {
+    let (works, working) = std::sync::mpsc::channel();
     for _ in 0..2 {
-        let device = device.clone();
+        let (device, works) = (device.clone(), works.clone());
         std::thread::spawn(move || {
             let kernel = device.module_from_wgsl(WGSL).unwrap().kernel("slow");
             let (mut stream, kernel) = (device.stream().unwrap(), kernel.unwrap());
             let x = stream.zeros::<u32>(1 << 14).unwrap();
-            loop {
+            let mut round = || {
                 stream.launch(&kernel, 256, (&x,)).unwrap();
                 stream.download(&x).unwrap().wait().unwrap();
+            };
+            round();
+            works.send(()).unwrap();
+            loop {
+                round();
             }
         });
     }
-    std::thread::sleep(Duration::from_millis(20));
+    for _ in 0..2 {
+        working.recv().unwrap();
+    }
 }
 
 /// Ends the process in one of the ways that there are.
@@ -86,7 +111,7 @@ fn end(case: &str) {
         "exit from a thread" => {
             busy(&world.device);
             let exits = std::thread::spawn(|| std::process::exit(7));
-            let _ = world.stream.synchronize();
+            let _ = world.streams[0].synchronize();
             let _ = exits.join();
         }
         "kept in a static" => {
@@ -192,50 +217,93 @@ fn in_a_fork(child: impl FnOnce() -> i32) -> i32 {
     }
 }
 
-/// Whether everything that can be called says that it is of no use here, at once.
-fn is_refused(world: &mut World) -> bool {
-    let lost = |error: tidegate::Error| {
-        error.kind() == ErrorKind::Lost && error.to_string().contains("fork")
-    };
+/// What each call says that a stream has.
+fn ask(world: &mut World, which: usize) -> Vec<Option<Error>> {
     let World {
-        device,
-        stream,
+        streams,
+        graph,
         kernel,
         x,
+        y,
         event,
-        pending,
+        ..
     } = world;
-    let errors = [
+    let stream = &mut streams[which];
+    vec![
         stream.launch(kernel, 256, (&*x,)).err(),
+        stream.launch_aliased(kernel, 256, (&*x,)).err(),
         stream.upload(&*x, &[1; 64]).err(),
+        stream.upload(&*x, &[1; 1 << 14]).err(),
+        stream.upload(&*x, &[]).err(),
+        stream.upload_new(&[1_u32]).err(),
+        stream.zeros::<u32>(64).err(),
         stream.fill(&*x, 1).err(),
+        stream.fill(x.slice(..0).unwrap(), 1).err(),
+        stream.copy(&*x, &*y).err(),
         stream.download(&*x).err(),
+        stream.download(x.slice(..0).unwrap()).err(),
+        stream.record(event).err(),
+        stream.wait(event).err(),
         stream.flush().err(),
         stream.query().err(),
         stream.synchronize().err(),
-        stream.wait(event).err(),
-        event.synchronize().err(),
-        event.is_complete().err(),
-        pending.wait().err(),
-        pending.is_complete().err(),
+        stream.launch_graph(graph).err(),
+        graph.set_arguments(stream, 0, (&*y,)).err(),
+        // As they are.
+        graph.set_arguments(stream, 0, (&*x,)).err(),
+        stream.capture(|_| Ok(())).err(),
+        stream.begin_capture().err(),
+        stream.end_capture().err(),
+    ]
+}
+
+/// The first call that does not say, at once, that what it needs is of no use here.
+fn first_not_refused(world: &mut World) -> Option<usize> {
+    let mut errors = ask(world, 0);
+    errors.extend(ask(world, 1));
+    world.streams[1].abandon_capture();
+    errors.extend(ask(world, 1));
+    for pending in &world.pending {
+        let target = &mut [0; 1 << 14];
+        errors.push(pending.wait().err());
+        errors.push(pending.wait_into(target).err());
+        errors.push(pending.is_complete().err());
+    }
+    let device = &world.device;
+    let made = device.module_from_wgsl(WGSL).unwrap();
+    errors.extend([
+        world.event.synchronize().err(),
+        world.event.is_complete().err(),
+        device.event().is_complete().err(),
         device.stream().err(),
         device.buffer::<u32>(64).err(),
-        device.module_from_wgsl(WGSL).unwrap().kernel("slow").err(),
-    ];
-    let _ = (device.counters(), device.event(), stream.record(event));
-    device.start_trace(10);
-    drop(device.end_trace());
-    errors.into_iter().all(|it| it.is_some_and(lost))
-        && Device::open(&Options::default()).is_err_and(|it| it.to_string().contains("fork"))
+        device.buffer::<u32>(usize::MAX).err(),
+        world.module.kernel("slow").err(),
+        made.kernel("slow").err(),
+        device.start_trace(10).err(),
+        device.end_trace().err(),
+    ]);
+    // What can give no error works without the device.
+    let _ = (device.counters(), device.validation_messages());
+    device.reset_counters();
+    let is_none = world.event.tickets().is_empty();
+    let lost =
+        |error: &Error| error.kind() == ErrorKind::Lost && error.to_string().contains("fork");
+    let opened = Device::open(&Options::default());
+    let is_open = !opened.is_err_and(|it| it.to_string().contains("fork"));
+    let refused = |it: &Option<Error>| it.as_ref().is_some_and(lost);
+    let first = errors.iter().position(|it| !refused(it));
+    first.or((is_open || !is_none).then_some(errors.len()))
 }
 
 /// The children do what they like with what they inherited; the parent's work goes on.
 fn forks(mut world: World) {
     busy(&world.device);
+    world.device.start_trace(1000).unwrap();
     // Whatever the other threads hold at the moment of each fork.
     for round in 0..40 {
-        let used = in_a_fork(|| if is_refused(&mut world) { 3 } else { 4 });
-        assert_eq!(used, 3, "round {round}");
+        let used = in_a_fork(|| first_not_refused(&mut world).map_or(3, |it| 10 + it as i32));
+        assert_eq!(used, 3, "round {round}, 10 and the call's position");
     }
     let mut held = Some(world);
     for _ in 0..10 {
@@ -257,8 +325,9 @@ fn forks(mut world: World) {
     });
     assert_eq!(ran, 6);
     let mut world = held.take().unwrap();
-    assert_eq!(world.pending.wait().unwrap().len(), 1 << 14);
-    world.stream.synchronize().unwrap();
+    assert_eq!(world.pending[0].wait().unwrap().len(), 1 << 14);
+    assert!(!world.device.end_trace().unwrap().events().is_empty());
+    world.streams[0].synchronize().unwrap();
     drop(world);
     std::process::exit(7);
 }
@@ -271,11 +340,10 @@ fn forks_alone(world: World) {
         let world = held.as_mut().unwrap();
         // Work in flight, or none, and the thread awake or asleep.
         if round % 2 == 0 {
-            world.stream.synchronize().unwrap();
+            world.streams[0].synchronize().unwrap();
             std::thread::sleep(Duration::from_millis(round));
         }
-        world
-            .stream
+        world.streams[0]
             .launch(&world.kernel, 256, (&world.x,))
             .unwrap();
         let start = Instant::now();
@@ -290,7 +358,7 @@ fn forks_alone(world: World) {
         assert!(start.elapsed() < Duration::from_secs(5), "round {round}");
     }
     let mut world = held.take().unwrap();
-    world.stream.synchronize().unwrap();
+    world.streams[0].synchronize().unwrap();
     drop(world);
     std::process::exit(7);
 }
@@ -320,7 +388,7 @@ fn a_child_may_open_a_device_if_its_parent_has_not() {
     // The test runner gives each test a thread or a process; whether another test of this process has used Vulkan is known here: none does.
     let status = in_a_fork(|| {
         let mut world = world(&Options::default());
-        let works = world.stream.synchronize().is_ok();
+        let works = world.streams[0].synchronize().is_ok();
         drop(world);
         if works { 3 } else { 4 }
     });

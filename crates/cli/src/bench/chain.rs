@@ -66,7 +66,7 @@ pub(crate) fn run(options: &ChainOptions, common: &Common) -> Result<(), Failure
         let (dispatches, workgroups) = (options.dispatches, options.workgroups);
         contenders.extend(raw::contenders(select, family, dispatches, workgroups)?);
     }
-    profile.start(&device);
+    profile.start(&device)?;
     let bar = output::count_bar("Measuring", options.rounds.into());
     // Raw rows have a device of their own.
     let plan = Plan {

@@ -123,7 +123,7 @@ pub(crate) fn run(options: &DecodeOptions, common: &Common) -> Result<(), Failur
     let of_prompt = |it: &Synthetic| prefill(it, options);
     let prefill_unchecked_tokens_per_s = unchecked.as_ref().map(of_prompt).transpose()?;
     let mut contenders = contenders(&device, &model, unchecked.as_ref(), tokens)?;
-    profile.start(&device);
+    profile.start(&device)?;
     let bar = output::count_bar("Measuring", options.rounds.into());
     let plan = Plan::of_steps(options.rounds, tokens);
     let measured = rounds::run(&mut contenders, &plan, &mut || bar.inc(1))?;

@@ -21,7 +21,7 @@ pub(crate) fn a_trace_says_what_happened(world: &World) {
         .unwrap();
     stream.synchronize().unwrap();
     device.reset_counters();
-    let tells = device.start_trace(EVENTS_MAX);
+    let tells = device.start_trace(EVENTS_MAX).unwrap();
     for _ in 0..20 {
         stream.launch(&affine, 1, (&x, 1_u32, 1_u32)).unwrap();
     }
@@ -29,7 +29,7 @@ pub(crate) fn a_trace_says_what_happened(world: &World) {
     stream.launch_graph(&graph).unwrap();
     stream.fill(&y, 7).unwrap();
     stream.synchronize().unwrap();
-    let trace = device.end_trace();
+    let trace = device.end_trace().unwrap();
     assert_eq!(trace.dropped(), 0);
 
     let (mut submissions, mut commands, mut waits, mut ran) = (0, 0, 0, Vec::new());
@@ -71,7 +71,7 @@ pub(crate) fn a_trace_says_what_happened(world: &World) {
     let drawn = events.iter().filter(|it| it["ph"] == "X").count();
     assert_eq!(drawn, trace.events().len());
     assert_eq!(drawn, trace.slices().count());
-    assert!(device.end_trace().events().is_empty());
+    assert!(device.end_trace().unwrap().events().is_empty());
     world.show(&[1_u8]);
 }
 
@@ -81,12 +81,12 @@ pub(crate) fn times_are_in_order(world: &World) {
     let affine = world.kernel(&device, "affine");
     let x = stream.zeros::<u32>(64).unwrap();
     stream.synchronize().unwrap();
-    device.start_trace(EVENTS_MAX);
+    device.start_trace(EVENTS_MAX).unwrap();
     for _ in 0..6 {
         stream.launch(&affine, 1, (&x, 1_u32, 1_u32)).unwrap();
         stream.synchronize().unwrap();
     }
-    let trace = device.end_trace();
+    let trace = device.end_trace().unwrap();
     // The two clocks are compared by a call, which may take that long.
     const ERROR_NS: u64 = 200_000;
     for value in trace.events().iter().map(|it| it.ticket) {
@@ -112,12 +112,12 @@ pub(crate) fn a_trace_has_a_limit(world: &World) {
     let affine = world.kernel(&device, "affine");
     let x = stream.zeros::<u32>(64).unwrap();
     for limit in [10, 0] {
-        device.start_trace(limit);
+        device.start_trace(limit).unwrap();
         for _ in 0..100 {
             stream.launch(&affine, 1, (&x, 1_u32, 1_u32)).unwrap();
         }
         stream.synchronize().unwrap();
-        let trace = device.end_trace();
+        let trace = device.end_trace().unwrap();
         assert!(trace.events().len() <= limit);
         // With room for ten, a device that does not tell of single commands may have no more to say.
         assert!(limit > 0 || trace.dropped() > 0);

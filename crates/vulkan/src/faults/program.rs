@@ -191,7 +191,7 @@ pub(super) fn run(
         refusals.again(|| stream.launch_graph(&graph))?;
     }
     // On a trace, which makes timestamps.
-    context.start_trace(1000);
+    context.start_trace(1000)?;
     refusals.again(|| launch(&mut stream, &adder, &x, 100))?;
     refusals.again(|| stream.flush())?;
     let event = context.event();
@@ -205,7 +205,7 @@ pub(super) fn run(
     }
     refusals.again(|| event.synchronize())?;
     refusals.again(|| stream.synchronize())?;
-    context.end_trace();
+    context.end_trace()?;
     Ok(results)
 }
 
