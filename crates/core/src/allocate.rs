@@ -6,7 +6,7 @@ use crate::command::{MemoryId, Region, Ticket};
 use crate::context::{Context, Shared};
 use crate::device::{Device, DeviceError, MemoryKind};
 use crate::error::Error;
-use crate::memory::{Row, capacity};
+use crate::memory::{Row, Side, capacity};
 use crate::policy::Cause;
 use crate::state::State;
 
@@ -107,7 +107,7 @@ impl<D: Device> Context<D> {
                     self.0.state().counters.stalls += 1;
                     self.0.wait_submitted(ticket)?;
                 }
-                _ => return Err(self.0.out_of_memory(bytes, kind)),
+                _ => return Err(self.0.no_room(bytes, kind)),
             }
         }
     }
@@ -127,14 +127,12 @@ impl<D: Device> Shared<D> {
         }
         let held = state.held(kind).saturating_add(size);
         let excess = held.saturating_sub(self.allowed(kind));
-        if excess > 0 && self.trim(&mut state, excess) < excess {
+        if excess > 0 && self.trim(&mut state, excess, |it| it.side() == kind.side()) < excess {
             return Ok(None);
         }
         let allocations_max = self.device.capabilities().allocations_max;
-        if state.memory.live >= allocations_max && self.trim(&mut state, 1) == 0 {
-            return Err(Error::TooManyAllocations {
-                allowed: allocations_max,
-            });
+        if state.memory.live >= allocations_max && self.trim(&mut state, 1, |_| true) == 0 {
+            return Ok(None);
         }
         for _ in 0..2 {
             let id = state.memory.reserve();
@@ -175,7 +173,7 @@ impl<D: Device> Shared<D> {
                     }
                 }
             }
-            if self.trim(&mut state, u64::MAX) == 0 {
+            if self.trim(&mut state, u64::MAX, |_| true) == 0 {
                 break;
             }
         }
@@ -209,8 +207,13 @@ impl<D: Device> Shared<D> {
         Ok(Some(id))
     }
 
-    /// Gives freed memory that no work uses back to the system until `excess` bytes are gone; returns how many are.
-    pub(crate) fn trim(&self, state: &mut State, excess: u64) -> u64 {
+    /// Gives freed memory of the kinds that `choose` picks, and that no work uses, back to the system until `excess` bytes are gone; returns how many are.
+    pub(crate) fn trim(
+        &self,
+        state: &mut State,
+        excess: u64,
+        choose: impl Fn(MemoryKind) -> bool,
+    ) -> u64 {
         let State {
             memory,
             lanes,
@@ -222,7 +225,7 @@ impl<D: Device> Shared<D> {
             let unused = row
                 .before(true)
                 .all(|(queue, value)| value <= lanes[queue as usize].completed);
-            let pick = freed < excess && (unused || lost.is_some());
+            let pick = freed < excess && choose(row.kind) && (unused || lost.is_some());
             freed += if pick { row.capacity } else { 0 };
             pick
         });
@@ -240,21 +243,30 @@ impl<D: Device> Shared<D> {
     pub(crate) fn trim_excess(&self, state: &mut State) {
         let cached = state.counters.cached_bytes;
         if state.lost.is_some() {
-            self.trim(state, u64::MAX);
+            self.trim(state, u64::MAX, |_| true);
         } else if cached > self.limits.cached_bytes_max {
-            self.trim(state, cached - self.limits.cached_bytes_max);
+            self.trim(state, cached - self.limits.cached_bytes_max, |_| true);
         }
     }
 
     /// Bytes that may be held, in use and cached, on the side of `kind`.
     fn allowed(&self, kind: MemoryKind) -> u64 {
-        match kind {
-            MemoryKind::Device => {
+        match kind.side() {
+            Side::Device => {
                 let device = self.device.capabilities().memory_bytes;
                 self.limits.memory_bytes_max.min(device)
             }
-            MemoryKind::Upload | MemoryKind::Readback => self.limits.host_bytes_max,
+            Side::Host => self.limits.host_bytes_max,
         }
+    }
+
+    /// Why an allocation found no room although all was tried.
+    pub(crate) fn no_room(&self, requested: u64, kind: MemoryKind) -> Error {
+        let allowed = self.device.capabilities().allocations_max;
+        if self.state().memory.live >= allowed {
+            return Error::TooManyAllocations { allowed };
+        }
+        self.out_of_memory(requested, kind)
     }
 
     pub(crate) fn out_of_memory(&self, requested: u64, kind: MemoryKind) -> Error {
@@ -323,16 +335,16 @@ impl State {
 
     /// Bytes held, in use and cached, on the side of `kind`: the device's, or the host's.
     fn held(&self, kind: MemoryKind) -> u64 {
-        match kind {
-            MemoryKind::Device => self.device_bytes,
-            MemoryKind::Upload | MemoryKind::Readback => self.host_bytes,
+        match kind.side() {
+            Side::Device => self.device_bytes,
+            Side::Host => self.host_bytes,
         }
     }
 
     fn count_held(&mut self, kind: MemoryKind, change: i64) {
-        let held = match kind {
-            MemoryKind::Device => &mut self.device_bytes,
-            MemoryKind::Upload | MemoryKind::Readback => &mut self.host_bytes,
+        let held = match kind.side() {
+            Side::Device => &mut self.device_bytes,
+            Side::Host => &mut self.host_bytes,
         };
         *held = held.saturating_add_signed(change);
     }

@@ -13,6 +13,23 @@ pub(crate) struct Use {
     pub(crate) write: u64,
 }
 
+/// What has a limit of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Device,
+    Host,
+}
+
+impl MemoryKind {
+    /// Whose limit memory counts against.
+    pub(crate) fn side(self) -> Side {
+        match self {
+            Self::Device => Side::Device,
+            Self::Upload | Self::Readback => Side::Host,
+        }
+    }
+}
+
 /// One allocation.
 #[derive(Debug)]
 pub(crate) struct Row {

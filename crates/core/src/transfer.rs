@@ -454,7 +454,7 @@ impl<D: Device> Shared<D> {
         let bytes = self.limits.staging_bytes;
         let size = capacity(bytes).unwrap_or(bytes);
         let Some(id): Option<MemoryId> = self.allocate_now(size, MemoryKind::Upload)? else {
-            return Err(self.out_of_memory(bytes, MemoryKind::Upload));
+            return Err(self.no_room(bytes, MemoryKind::Upload));
         };
         let mut state = self.state();
         let lane = state.lane_mut(queue);
@@ -464,6 +464,7 @@ impl<D: Device> Shared<D> {
         }
         // Another thread was faster; keep this one for the next request of its size.
         state.release(id);
+        self.trim_excess(&mut state);
         Ok(())
     }
 }

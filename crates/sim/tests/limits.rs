@@ -1,0 +1,55 @@
+//! Limits of memory, each found not to hold once. Histories hold all memory against the sum of the limits.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests, too, may stop at the first surprise"
+)]
+
+use tidegate_core::{Context, Error, Limits, MemoryKind, Policy};
+use tidegate_sim::{Setup, Sim};
+
+const KIB: u64 = 1 << 10;
+
+/// What the host side kept for reuse goes back to the system, and makes no room on the device's side; nor the other way.
+#[test]
+fn each_side_keeps_its_own_limit() {
+    let limits = Limits {
+        memory_bytes_max: 64 * KIB,
+        host_bytes_max: 64 * KIB,
+        ..Limits::default()
+    };
+    for [full, other] in [
+        [MemoryKind::Device, MemoryKind::Readback],
+        [MemoryKind::Upload, MemoryKind::Device],
+    ] {
+        let context = Context::new(Sim::new(1), limits.clone());
+        let held = context.allocate(64 * KIB, full).unwrap();
+        drop(context.allocate(32 * KIB, other).unwrap());
+        assert_eq!(context.counters().cached_bytes, 32 * KIB);
+        let more = context.allocate(16 * KIB, full);
+        assert!(matches!(more, Err(Error::OutOfMemory { .. })), "{more:?}");
+        drop(held);
+        context.allocate(16 * KIB, full).unwrap();
+    }
+}
+
+/// Freed memory that work still uses is waited for, as where bytes are short.
+#[test]
+fn a_freed_allocation_in_flight_makes_room_for_another() {
+    let mut setup = Setup {
+        late: Some(true),
+        ..Setup::default()
+    };
+    setup.capabilities.allocations_max = 2;
+    let sim = Sim::with(1, setup);
+    let context = Context::new(sim.clone(), Limits::default());
+    let mut stream = context.stream(Policy::EveryDispatch).unwrap();
+    let [x, y] = [(); 2].map(|()| context.allocate(KIB, MemoryKind::Device).unwrap());
+    stream.fill(&x, 0, KIB, &[1]).unwrap();
+    drop(x);
+    let z = context.allocate(4 * KIB, MemoryKind::Device).unwrap();
+    let more = context.allocate(8 * KIB, MemoryKind::Device);
+    let wants = Error::TooManyAllocations { allowed: 2 };
+    assert_eq!(more.map(|_| ()), Err(wants));
+    drop((y, z));
+    sim.assert_clean();
+}
