@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 /// Hands out byte ranges in order, and again only after the ticket that reads them is complete.
 ///
-/// Positions only grow; a byte's offset is its position modulo the size. `reserve` cannot pass `tail`, and only `release` moves `tail`, by
+/// Positions only grow; a byte's offset is its position modulo the size. `reserve` cannot pass `tail`, and while any bytes are out only `release` moves `tail`, by
 /// tickets that completed: reuse before the read is impossible by construction.
 #[derive(Debug, Default)]
 pub(crate) struct Ring {
@@ -25,12 +25,19 @@ impl Ring {
 
     /// Offset of `bytes` free bytes at a multiple of `align` (which divides the ring's size), to be read by ticket `value`; `None` if there is no room.
     pub(crate) fn reserve(&mut self, bytes: u64, align: u64, value: u64) -> Option<u64> {
+        if bytes > self.bytes {
+            return None;
+        }
         let mut start = self.head.next_multiple_of(align);
         if start % self.bytes + bytes > self.bytes {
             start = start.next_multiple_of(self.bytes);
         }
+        if self.ends.is_empty() {
+            // Nothing is in the way, so that what was skipped is not either.
+            self.tail = start;
+        }
         let end = start + bytes;
-        if bytes > self.bytes || end - self.tail > self.bytes {
+        if end - self.tail > self.bytes {
             return None;
         }
         self.head = end;
@@ -90,6 +97,17 @@ mod tests {
         ring.release(1);
         assert_eq!(ring.reserve(32, 16, 2), Some(0));
         assert_eq!(ring.reserve(65, 1, 2), None);
+    }
+
+    /// What does not fit behind the last bytes has all of an empty ring, wherever those ended.
+    #[test]
+    fn an_empty_ring_has_room_for_all_that_it_can_hold() {
+        let mut ring = Ring::new(64);
+        for (value, bytes) in (1..).zip([16, 60, 1, 64, 64, 33, 34]) {
+            assert_eq!(ring.used(), 0);
+            assert!(ring.reserve(bytes, 4, value).is_some(), "{bytes}");
+            ring.release(value);
+        }
     }
 
     /// Random traffic: no two live ranges ever overlap.

@@ -1,11 +1,11 @@
-//! Limits of memory, each found not to hold once. Histories hold all memory against the sum of the limits.
+//! What limits of memory promise, each found wrong once. Histories hold all memory against the sum of the limits.
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests, too, may stop at the first surprise"
 )]
 
-use tidegate_core::{Context, Error, Limits, MemoryKind, Policy};
-use tidegate_sim::{Setup, Sim};
+use tidegate_core::{Arguments, Context, Error, Limits, MemoryKind, Policy};
+use tidegate_sim::{Setup, Sim, kernels};
 
 const KIB: u64 = 1 << 10;
 
@@ -51,5 +51,34 @@ fn a_freed_allocation_in_flight_makes_room_for_another() {
     let wants = Error::TooManyAllocations { allowed: 2 };
     assert_eq!(more.map(|_| ()), Err(wants));
     drop((y, z));
+    sim.assert_clean();
+}
+
+/// A block of scalars that the ring can hold is taken wherever earlier uploads have ended.
+#[test]
+fn an_idle_ring_takes_all_that_it_can_hold() {
+    let limits = Limits {
+        staging_bytes: 4 * KIB,
+        ..Limits::default()
+    };
+    let sim = Sim::new(1);
+    let context = Context::new(sim.clone(), limits);
+    let (mut kernel, code) = kernels::affine_uniform();
+    kernel.scalars.as_mut().unwrap().bytes = 3600;
+    let kernel = context.pipeline(kernel, &code).unwrap();
+    let mut stream = context.stream(Policy::UntilSync).unwrap();
+    let x = context.allocate(5000, MemoryKind::Device).unwrap();
+    stream.upload(&x, 0, &[1; 5000]).unwrap();
+    stream.synchronize().unwrap();
+    let arguments = Arguments {
+        regions: &[x.region(0, 4096).unwrap()],
+        scalars: &[0; 3600],
+        aliasing: false,
+    };
+    stream.launch(&kernel, [1, 1, 1], arguments).unwrap();
+    let mut bytes = [9; 64];
+    let download = stream.download(&x, 0, 64).unwrap();
+    download.wait_into(&mut bytes).unwrap();
+    assert_eq!(bytes, [0; 64]);
     sim.assert_clean();
 }
