@@ -415,7 +415,9 @@ impl<D: Device> Drop for Shared<D> {
                 lane.complete(lane.last_value());
             }
         }
-        self.destroy_retired(&mut state);
+        drop(state);
+        self.destroy_retired();
+        let mut state = self.state();
         for queue in 0..state.lanes.len() {
             let lost = state.lost.is_some();
             let lane = &mut state.lanes[queue];

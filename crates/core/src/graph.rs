@@ -93,15 +93,18 @@ impl<D: Device> fmt::Debug for Graph<D> {
 
 impl<D: Device> Drop for Graph<D> {
     fn drop(&mut self) {
-        let mut state = self.context.0.state();
+        let shared = &self.context.0;
+        let mut state = shared.state();
         for part in &self.parts {
             state.retire(Retired::Graph(part.id));
         }
+        drop(state);
+        shared.destroy_retired();
+        let mut state = shared.state();
         for id in self.pins.drain(..) {
             state.unpin(id);
         }
-        self.context.0.destroy_retired(&mut state);
-        self.context.0.trim_excess(&mut state);
+        shared.trim_excess(&mut state);
     }
 }
 

@@ -51,9 +51,9 @@ impl<D: Device> fmt::Debug for Pipeline<D> {
 
 impl<D: Device> Drop for Made<D> {
     fn drop(&mut self) {
-        let mut state = self.context.0.state();
-        state.retire(Retired::Pipeline(self.id));
-        self.context.0.destroy_retired(&mut state);
+        let shared = &self.context.0;
+        shared.state().retire(Retired::Pipeline(self.id));
+        shared.destroy_retired();
     }
 }
 
@@ -124,10 +124,10 @@ impl<D: Device> Context<D> {
     /// [`Error::Refused`] if the device lacks what the kernel needs or its compiler fails; [`Error::OutOfMemory`]; [`Error::Lost`].
     pub fn pipeline(&self, kernel: Kernel, code: &Code) -> Result<Pipeline<D>, Error> {
         let kernel = Arc::new(kernel);
+        self.0.destroy_retired();
         let id = {
             let mut state = self.0.state();
             state.check_lost()?;
-            self.0.destroy_retired(&mut state);
             state.pipelines.reserve(Arc::clone(&kernel))
         };
         match self.0.device.create_pipeline(id, &kernel, code) {
@@ -155,32 +155,31 @@ impl<D: Device> Context<D> {
 }
 
 impl<D: Device> Shared<D> {
-    /// Destroys the dropped pipelines and graphs that no work can use any more.
-    pub(crate) fn destroy_retired(&self, state: &mut State) {
+    /// Destroys the dropped pipelines and graphs that no work can use any more. Without the state: a device may have to wait until a batch is encoded.
+    pub(crate) fn destroy_retired(&self) {
+        let mut state = self.state();
         let State {
             lanes,
             pipelines,
             lost,
             ..
-        } = state;
-        let mut retired = std::mem::take(&mut pipelines.retired);
-        retired.retain(|(after, what)| {
-            let busy = lanes
-                .iter()
-                .zip(after)
-                .any(|(it, value)| it.completed < *value);
-            if busy && lost.is_none() {
-                return true;
-            }
-            match *what {
+        } = &mut *state;
+        let is_over = |it: &mut (Vec<u64>, Retired)| {
+            let mut ends = lanes.iter().zip(&it.0);
+            lost.is_some() || ends.all(|(lane, value)| lane.completed >= *value)
+        };
+        let gone = pipelines.retired.extract_if(.., is_over);
+        let gone: Vec<Retired> = gone.map(|it| it.1).collect();
+        drop(state);
+        for what in gone {
+            match what {
                 Retired::Pipeline(id) => {
                     self.device.destroy_pipeline(id);
-                    pipelines.remove(id);
+                    // Its number is another's only now.
+                    self.state().pipelines.remove(id);
                 }
                 Retired::Graph(id) => self.device.forget_graph(id),
             }
-            false
-        });
-        pipelines.retired = retired;
+        }
     }
 }

@@ -4,10 +4,16 @@
     reason = "helpers of tests, too, may stop at the first surprise"
 )]
 
+mod nosy;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use tidegate_core::{Arguments, Context, Graph, Limits, Memory, MemoryKind, Policy, Stream};
+use nosy::{Call, Nosy};
+use tidegate_core::{
+    Arguments, Context, Device, Graph, Limits, Memory, MemoryKind, Policy, Stream,
+};
 use tidegate_sim::{Sim, kernels};
 
 const BYTES: u64 = 256;
@@ -16,7 +22,7 @@ const LAUNCHES: usize = 200_000;
 /// A busy machine may stop any thread for as long as a call takes. It does not do so every time.
 const TRIES: u32 = 20;
 
-fn arguments(x: &Memory<Sim>, with: impl FnOnce(Arguments<'_>)) {
+fn arguments<D: Device>(x: &Memory<D>, with: impl FnOnce(Arguments<'_>)) {
     with(Arguments {
         regions: &[x.region(0, BYTES).unwrap()],
         scalars: &[1, 0, 0, 0, 1, 0, 0, 0],
@@ -24,11 +30,11 @@ fn arguments(x: &Memory<Sim>, with: impl FnOnce(Arguments<'_>)) {
     });
 }
 
-fn capture(stream: &mut Stream<Sim>, buffers: &[Memory<Sim>]) {
+fn capture<D: Device>(stream: &mut Stream<D>, buffers: &[Memory<D>], launches: usize) {
     let (kernel, code) = kernels::affine();
     let kernel = stream.context().pipeline(kernel, &code).unwrap();
     stream.begin_capture().unwrap();
-    for x in buffers.iter().cycle().take(LAUNCHES) {
+    for x in buffers.iter().cycle().take(launches) {
         arguments(x, |it| stream.launch(&kernel, [1, 1, 1], it).unwrap());
     }
 }
@@ -100,7 +106,7 @@ fn a_large_graph_holds_nobody_up() {
         let mut made: Option<Graph<Sim>> = None;
         let mut calls = Vec::new();
         for _ in 0..TRIES {
-            capture(&mut stream, &buffers);
+            capture(&mut stream, &buffers, LAUNCHES);
             calls.push(neighbour.beside(|| made = Some(stream.end_capture().unwrap())));
             if calls.last().is_some_and(|it| it.1 < it.0 / 2) {
                 break;
@@ -121,4 +127,37 @@ fn a_large_graph_holds_nobody_up() {
         assert_some_let_others_work("the end of a capture", &calls);
         assert_some_let_others_work("a change of arguments", &changes);
     });
+}
+
+/// A backend's tables of pipelines and graphs may be in use for as long as a batch is encoded: whoever drops a kernel or a graph waits for that, and nobody else.
+#[test]
+fn what_is_dropped_is_destroyed_while_others_record() {
+    let (asks, asked) = channel();
+    let (answers, answered) = channel::<()>();
+    let (says, said) = channel();
+    let nosy = Nosy::new(Sim::new(5), move |call| {
+        if call == Call::Destroy {
+            let _ = asks.send(());
+            let _ = says.send(answered.recv_timeout(Duration::from_secs(2)).is_ok());
+        }
+    });
+    let context = Context::new(nosy, Limits::default());
+    let other = context.clone();
+    let thread = std::thread::spawn(move || {
+        for () in asked.iter().take(2) {
+            other.counters();
+            let _ = answers.send(());
+        }
+    });
+    let mut stream = context.stream(Policy::UntilSync).unwrap();
+    let buffers = [context.allocate(BYTES, MemoryKind::Device).unwrap()];
+    capture(&mut stream, &buffers, 1);
+    let graph = stream.end_capture().unwrap();
+    stream.launch_graph(&graph).unwrap();
+    stream.synchronize().unwrap();
+    // Its kernel is the graph's alone.
+    drop(graph);
+    let seen: Vec<bool> = said.try_iter().collect();
+    assert_eq!(seen, [true, true]);
+    thread.join().unwrap();
 }

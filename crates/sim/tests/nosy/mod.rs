@@ -1,6 +1,6 @@
 //! A device that calls somebody in the middle of what core asks of it.
 
-use tidegate_core::{Batch, Device, DeviceError, MemoryId, Ticket};
+use tidegate_core::{Batch, Device, DeviceError, GraphId, MemoryId, PipelineId, Ticket};
 use tidegate_sim::Sim;
 
 /// What core asks for.
@@ -9,6 +9,7 @@ pub(crate) enum Call {
     Submit,
     Write,
     Read,
+    Destroy,
 }
 
 /// The device in between.
@@ -29,7 +30,7 @@ impl Nosy {
 
 impl Device for Nosy {
     tidegate_sim::pass_on!(sim: capabilities process now_ns allocate free memory_available);
-    tidegate_sim::pass_on!(sim: create_pipeline destroy_pipeline set_timing take_timings forget_graph);
+    tidegate_sim::pass_on!(sim: create_pipeline set_timing take_timings);
     tidegate_sim::pass_on!(sim: completed wait);
 
     fn write(&self, id: MemoryId, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
@@ -40,6 +41,16 @@ impl Device for Nosy {
     fn read(&self, id: MemoryId, offset: u64, data: &mut [u8]) -> Result<(), DeviceError> {
         (self.tell)(Call::Read);
         self.sim.read(id, offset, data)
+    }
+
+    fn destroy_pipeline(&self, id: PipelineId) {
+        (self.tell)(Call::Destroy);
+        self.sim.destroy_pipeline(id);
+    }
+
+    fn forget_graph(&self, id: GraphId) {
+        (self.tell)(Call::Destroy);
+        self.sim.forget_graph(id);
     }
 
     fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {
