@@ -90,36 +90,39 @@ impl<D: Device> Context<D> {
                 });
             }
         };
-        let mut waits = 0;
-        loop {
-            if let Some(id) = self.0.allocate_now(size, kind)? {
-                return Ok(Memory {
-                    context: self.clone(),
-                    id,
-                    bytes,
-                });
-            }
-            let oldest = self.0.state().oldest_freed();
-            match oldest {
-                Some(ticket) if waits < WAITS_MAX => {
-                    waits += 1;
-                    self.0.submit(ticket.queue, ticket.value, Cause::Memory)?;
-                    self.0.state().counters.stalls += 1;
-                    self.0.wait_submitted(ticket)?;
-                }
-                _ => return Err(self.0.no_room(bytes, kind)),
-            }
-        }
+        let id = self.0.allocate(size, bytes, kind)?;
+        Ok(Memory {
+            context: self.clone(),
+            id,
+            bytes,
+        })
     }
 }
 
 impl<D: Device> Shared<D> {
-    /// Allocates without waiting; `None` if memory is short.
-    pub(crate) fn allocate_now(
+    /// Allocates `size` bytes, of which somebody asked for `bytes`. Where memory is short, the oldest work that holds freed memory is waited for.
+    pub(crate) fn allocate(
         &self,
         size: u64,
+        bytes: u64,
         kind: MemoryKind,
-    ) -> Result<Option<MemoryId>, Error> {
+    ) -> Result<MemoryId, Error> {
+        for _ in 0..WAITS_MAX {
+            if let Some(id) = self.allocate_now(size, kind)? {
+                return Ok(id);
+            }
+            let oldest = self.state().oldest_freed();
+            let Some(ticket) = oldest else { break };
+            self.submit(ticket.queue, ticket.value, Cause::Memory)?;
+            self.state().counters.stalls += 1;
+            self.wait_submitted(ticket)?;
+        }
+        let last = self.allocate_now(size, kind)?;
+        last.ok_or_else(|| self.no_room(bytes, kind))
+    }
+
+    /// Allocates without waiting; `None` if memory is short.
+    fn allocate_now(&self, size: u64, kind: MemoryKind) -> Result<Option<MemoryId>, Error> {
         let mut state = self.state();
         state.check_lost()?;
         if let Some(id) = self.reuse(&mut state, size, kind)? {
@@ -261,7 +264,7 @@ impl<D: Device> Shared<D> {
     }
 
     /// Why an allocation found no room although all was tried.
-    pub(crate) fn no_room(&self, requested: u64, kind: MemoryKind) -> Error {
+    fn no_room(&self, requested: u64, kind: MemoryKind) -> Error {
         let allowed = self.device.capabilities().allocations_max;
         if self.state().memory.live >= allowed {
             return Error::TooManyAllocations { allowed };

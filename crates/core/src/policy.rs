@@ -44,13 +44,13 @@ pub struct InFlight {
 pub struct Limits {
     /// Most commands in one batch, barriers not counted.
     pub commands_max: u32,
-    /// Most bytes that one batch touches, which bounds its duration until it is known how long work takes.
+    /// Bytes that one batch touches, which bounds its duration until it is known how long work takes. The batch is cut once it touches so many; its last command may touch more.
     pub bytes_max: u64,
     /// Longest time that a batch is expected to run, in nanoseconds, going by what earlier work took: drivers kill a submission that runs for seconds. A single command
     /// may take longer, and so may work that is heavier than what came before. A graph is cut once, when it is captured, into parts of up to ten times as long, by what its
     /// stream's queue was seen to take until then: before four batches have been timed, by the other limits alone.
     pub batch_ns: u64,
-    /// Most bytes of small uploads and scalars carried inside one batch.
+    /// Bytes of small uploads and scalars carried inside one batch. The batch is cut once it has them, so that its last command may add some more: 4 KiB, or a kernel's scalars.
     pub inline_bytes_max: u64,
     /// Most batches of one queue in flight; one more waits for the oldest.
     pub in_flight_max: u32,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::allocate::Memory;
-use crate::command::{Command, MemoryId, Region, Stages, Ticket};
+use crate::command::{Command, Region, Stages, Ticket};
 use crate::context::{Context, Shared};
 use crate::device::{Device, MemoryKind};
 use crate::error::Error;
@@ -453,9 +453,7 @@ impl<D: Device> Shared<D> {
     fn allocate_ring(&self, queue: u32) -> Result<(), Error> {
         let bytes = self.limits.staging_bytes;
         let size = capacity(bytes).unwrap_or(bytes);
-        let Some(id): Option<MemoryId> = self.allocate_now(size, MemoryKind::Upload)? else {
-            return Err(self.no_room(bytes, MemoryKind::Upload));
-        };
+        let id = self.allocate(size, bytes, MemoryKind::Upload)?;
         let mut state = self.state();
         let lane = state.lane_mut(queue);
         if lane.ring_memory.is_none() {

@@ -82,3 +82,26 @@ fn an_idle_ring_takes_all_that_it_can_hold() {
     assert_eq!(bytes, [0; 64]);
     sim.assert_clean();
 }
+
+/// The staging ring, too, waits for freed memory that work still uses.
+#[test]
+fn a_ring_takes_the_room_of_what_is_freed_in_flight() {
+    let setup = Setup {
+        late: Some(true),
+        ..Setup::default()
+    };
+    let limits = Limits {
+        host_bytes_max: 64 * KIB,
+        staging_bytes: 32 * KIB,
+        ..Limits::default()
+    };
+    let sim = Sim::with(1, setup);
+    let context = Context::new(sim.clone(), limits);
+    let mut stream = context.stream(Policy::UntilSync).unwrap();
+    let x = context.allocate(64 * KIB, MemoryKind::Device).unwrap();
+    stream.fill(&x, 0, 64 * KIB, &[1]).unwrap();
+    drop(stream.download(&x, 0, 64 * KIB).unwrap());
+    stream.upload(&x, 0, &[2; 8192]).unwrap();
+    stream.synchronize().unwrap();
+    sim.assert_clean();
+}
