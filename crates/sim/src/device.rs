@@ -13,7 +13,7 @@ use crate::fault::{Armed, due};
 use crate::graph::Graphs;
 use crate::prng::Prng;
 use crate::queue::Queue;
-use crate::setup::Setup;
+use crate::setup::{Peaks, Setup};
 use crate::state::State;
 use crate::violation::{Rule, Violation};
 
@@ -50,6 +50,7 @@ impl Sim {
             capabilities: capabilities.clone(),
             device_memory: setup.device_memory,
             memory: Vec::new(),
+            peaks: Peaks::default(),
             pipelines: Vec::new(),
             pipeline_uses: Vec::new(),
             queues: (0..queues).map(Queue::new).collect(),

@@ -101,5 +101,5 @@ mod violation;
 pub use crate::device::Sim;
 pub use crate::fault::{Failure, Faults, Stall};
 pub use crate::prng::Prng;
-pub use crate::setup::{Live, Setup};
+pub use crate::setup::{Live, Peaks, Setup};
 pub use crate::violation::{Rule, Violation};

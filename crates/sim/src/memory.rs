@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tidegate_core::{Access, HostAccess, MemoryId};
+use tidegate_core::{Access, HostAccess, MemoryId, MemoryKind};
 
 use crate::clock::{Clock, Stamp};
 use crate::prng::Prng;
@@ -18,6 +18,7 @@ pub(crate) struct Memory {
     pub(crate) live: bool,
     /// The allocation that got the bytes after this one was freed.
     pub(crate) heir: Option<MemoryId>,
+    pub(crate) kind: MemoryKind,
     pub(crate) host: HostAccess,
     pub(crate) shadow: Shadow,
     /// The last command of each lane that touches it.
@@ -29,11 +30,12 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn new(bytes: u64, host: HostAccess, prng: &mut Prng) -> Self {
+    pub(crate) fn new(bytes: u64, kind: MemoryKind, host: HostAccess, prng: &mut Prng) -> Self {
         let len = usize::try_from(bytes).unwrap_or(usize::MAX);
         Self {
             live: true,
             heir: None,
+            kind,
             host,
             shadow: Shadow::new(bytes),
             uses: Clock::ZERO,

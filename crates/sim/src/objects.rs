@@ -55,7 +55,8 @@ impl State {
         if self.memory.len() <= index {
             self.memory.resize_with(index + 1, || None);
         }
-        self.memory[index] = Some(Memory::new(bytes, host, &mut self.prng));
+        self.memory[index] = Some(Memory::new(bytes, kind, host, &mut self.prng));
+        self.note_peaks();
         Ok(host)
     }
 
@@ -73,6 +74,19 @@ impl State {
     pub(crate) fn memory_used(&self) -> u64 {
         let live = self.memory.iter().flatten().filter(|it| it.live);
         live.map(Memory::bytes).sum()
+    }
+
+    fn note_peaks(&mut self) {
+        let (mut device, mut host) = (0, 0);
+        for memory in self.memory.iter().flatten().filter(|it| it.live) {
+            match memory.kind {
+                MemoryKind::Device => device += memory.bytes(),
+                MemoryKind::Upload | MemoryKind::Readback => host += memory.bytes(),
+            }
+        }
+        let peaks = &mut self.peaks;
+        peaks.device_bytes = peaks.device_bytes.max(device);
+        peaks.host_bytes = peaks.host_bytes.max(host);
     }
 
     pub(crate) fn memory_limit(&self) -> u64 {

@@ -95,6 +95,15 @@ pub struct Live {
     pub submissions: u64,
 }
 
+/// The most memory that was allocated at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peaks {
+    /// Bytes of [`MemoryKind::Device`](tidegate_core::MemoryKind::Device).
+    pub device_bytes: u64,
+    /// Bytes of the other kinds together.
+    pub host_bytes: u64,
+}
+
 impl Sim {
     /// What the caller did wrong so far, oldest first; at most 64 are kept.
     pub fn violations(&self) -> Vec<Violation> {
@@ -126,6 +135,11 @@ impl Sim {
             graphs: state.graphs.live(),
             submissions: state.queues.iter().map(|it| it.flights.len() as u64).sum(),
         }
+    }
+
+    /// The most memory that was allocated so far.
+    pub fn peaks(&self) -> Peaks {
+        self.state().peaks
     }
 
     /// For each submission that failed, the kernels that it launched, each once.

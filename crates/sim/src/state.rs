@@ -14,6 +14,7 @@ use crate::graph::Graphs;
 use crate::memory::Memory;
 use crate::prng::Prng;
 use crate::queue::{Flight, Origin, Queue};
+use crate::setup::Peaks;
 use crate::shadow::{Conflict, Visit};
 use crate::task::{Task, Work};
 use crate::violation::{Rule, Violation};
@@ -30,6 +31,7 @@ pub(crate) struct State {
     pub(crate) capabilities: Capabilities,
     pub(crate) device_memory: HostAccess,
     pub(crate) memory: Vec<Option<Memory>>,
+    pub(crate) peaks: Peaks,
     pub(crate) pipelines: Vec<Option<Arc<Pipeline>>>,
     /// The last launch of each lane that uses each pipeline.
     pub(crate) pipeline_uses: Vec<Clock>,

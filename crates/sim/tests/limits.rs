@@ -1,4 +1,4 @@
-//! What limits of memory promise, each found wrong once. Histories hold all memory against the sum of the limits.
+//! What limits of memory promise, each found wrong once.
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests, too, may stop at the first surprise"
