@@ -36,15 +36,20 @@ pub(crate) struct Common {
     /// Compile every kernel anew, and keep none in the user's cache folder
     #[arg(long, global = true)]
     pub(crate) no_cache: bool,
-    /// Write a trace for Chrome's or Perfetto's viewer: what the CPU recorded and submitted, what the GPU ran, who waited
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) trace: Option<PathBuf>,
-    /// Print the kernels by their time on the device, and write a page with the timeline [default: tidegate-profile.html]
-    #[arg(long, global = true, value_name = "FILE", num_args = 0..=1, require_equals = true)]
-    pub(crate) profile: Option<Option<PathBuf>>,
     /// Which backend's devices to look at [default: all, the system's own first]
     #[arg(long, global = true, value_enum, value_name = "B")]
     pub(crate) backend: Option<BackendName>,
+}
+
+/// What every command takes that runs work on a device.
+#[derive(Args, Debug)]
+pub(crate) struct Watch {
+    /// Write a trace for Chrome's or Perfetto's viewer: what the CPU recorded and submitted, what the GPU ran, who waited
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Print the kernels by their time on the device, and write a page with the timeline [default: tidegate-profile.html]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub(crate) profile: Option<Option<PathBuf>>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -103,6 +108,8 @@ pub(crate) struct GenerateOptions {
     /// Write the document of --json to this file too, while the text is streamed
     #[arg(long, value_name = "FILE")]
     pub(crate) stats: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) watch: Watch,
 }
 
 #[derive(Args, Debug)]
@@ -133,6 +140,8 @@ pub(crate) struct ScoreOptions {
     /// When recorded work is let through to the device
     #[arg(long, value_enum, default_value_t = PolicyName::Adaptive)]
     pub(crate) policy: PolicyName,
+    #[command(flatten)]
+    pub(crate) watch: Watch,
 }
 
 #[derive(Args, Debug)]
@@ -187,6 +196,8 @@ pub(crate) struct ChainOptions {
     /// Which of the device's queues to use, where it has a choice
     #[arg(long, value_enum, default_value_t = FamilyName::Compute)]
     pub(crate) queue_family: FamilyName,
+    #[command(flatten)]
+    pub(crate) watch: Watch,
 }
 
 #[derive(Args, Debug)]
@@ -222,6 +233,8 @@ pub(crate) struct DecodeOptions {
     /// Decode also with kernels whose indices are not checked, in rows that end in -unchecked. Takes twice the memory
     #[arg(long)]
     pub(crate) unchecked: bool,
+    #[command(flatten)]
+    pub(crate) watch: Watch,
 }
 
 /// [`Shape`], as users name it.

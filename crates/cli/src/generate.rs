@@ -41,7 +41,7 @@ pub(crate) fn run(options: &GenerateOptions, common: &Common) -> Result<(), Fail
     let (prompt, chat) = model::encode_prompt(&file, &prompt, options.chat)?;
     let context = file.config().context_tokens;
     check_context(prompt.len(), options.max_tokens, context)?;
-    let profile = Profile::new(common)?;
+    let profile = Profile::new(&options.watch, common.json)?;
     let stats = options.stats.as_deref().map(Stats::create).transpose()?;
     if options.temperature == 0.0 && (options.top_p.is_some() || options.top_k.is_some()) {
         output::warning(

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tidegate::{Device, KernelTime, Trace};
 
-use crate::cli::Common;
+use crate::cli::Watch;
 use crate::failure::Failure;
 use crate::output;
 
@@ -27,17 +27,17 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
-    /// Makes the files.
-    pub(crate) fn new(common: &Common) -> Result<Self, Failure> {
-        let page = common.profile.as_ref();
+    /// Makes the files. With `quiet`, standard output is for something else.
+    pub(crate) fn new(watch: &Watch, quiet: bool) -> Result<Self, Failure> {
+        let page = watch.profile.as_ref();
         let page = page.map(|it| it.clone().unwrap_or_else(|| PAGE.into()));
-        if page.is_some() && page == common.trace {
+        if page.is_some() && page == watch.trace {
             return Err(Failure::usage("--trace and --profile name the same file"));
         }
         Ok(Self {
-            trace: common.trace.clone().map(create).transpose()?,
+            trace: watch.trace.clone().map(create).transpose()?,
             page: page.map(create).transpose()?,
-            quiet: common.json,
+            quiet,
         })
     }
 

@@ -32,7 +32,7 @@ pub(crate) fn run(options: &ScoreOptions, common: &Common) -> Result<(), Failure
             ids.len()
         )));
     }
-    let profile = Profile::new(common)?;
+    let profile = Profile::new(&options.watch, common.json)?;
     let device = choice.open(tidegate::QueueFamily::Compute)?;
     let model = model::load(file, &device)?;
     profile.start(&device)?;

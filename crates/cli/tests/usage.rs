@@ -143,6 +143,20 @@ fn an_unknown_device_is_wrong_usage_before_any_work() {
     }
 }
 
+#[test]
+fn devices_has_nothing_to_trace() {
+    let file = common::file("nothing-to-trace", b"");
+    std::fs::remove_file(&file).unwrap();
+    let path = common::text(&file);
+    for option in ["--trace", "--profile"] {
+        let refused = run(&["devices", &format!("{option}={path}")]);
+        assert_fails(&refused, 2, &[option]);
+        assert!(!file.exists());
+        assert!(!stdout(&run(&["devices", "--help"])).contains(option));
+        assert!(stdout(&run(&["bench", "chain", "--help"])).contains(option));
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_reader_that_leaves_is_no_error() {

@@ -48,7 +48,7 @@ struct Document<'a> {
 pub(crate) fn run(options: &ChainOptions, common: &Common) -> Result<(), Failure> {
     let choice = device::choose(common)?;
     let family = options.queue_family.family();
-    let profile = Profile::new(common)?;
+    let profile = Profile::new(&options.watch, common.json)?;
     let device = choice.open(family)?;
     check_size(&device, options.workgroups)?;
 

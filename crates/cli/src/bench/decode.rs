@@ -107,7 +107,7 @@ enum Reading {
 /// Runs the benchmark.
 pub(crate) fn run(options: &DecodeOptions, common: &Common) -> Result<(), Failure> {
     let choice = device::choose(common)?;
-    let profile = Profile::new(common)?;
+    let profile = Profile::new(&options.watch, common.json)?;
     let device = choice.open(options.queue_family.family())?;
     let shape = options.shape.shape();
     let (tokens, sequences) = (options.tokens, ROWS.len() as u32 + 1);
