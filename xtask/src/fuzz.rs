@@ -102,6 +102,8 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         options.target.is_empty() || options.target.iter().any(|name| name == it.name)
     });
     let chosen: Vec<&Target> = chosen.collect();
+    // Before the build, which takes minutes.
+    options.input.as_deref().map(readable).transpose()?;
     let built = build(&chosen)?;
     if let Some(input) = &options.input {
         for target in chosen {
@@ -125,6 +127,17 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         }
     }
     Ok(good)
+}
+
+/// A file that can be read. libFuzzer would take a folder for a corpus.
+fn readable(input: &Path) -> Result<()> {
+    let shown = input.display();
+    fs::File::open(input).with_context(|| format!("{shown} cannot be read"))?;
+    ensure!(
+        !input.is_dir(),
+        "{shown} is a folder; --input takes one file"
+    );
+    Ok(())
 }
 
 /// Seconds of each target, as a part of `cargo xtask test`.
@@ -286,7 +299,7 @@ fn watch(command: &mut Command, seconds: u64) -> Result<Ran> {
         for line in BufReader::new(pipe).split(b'\n') {
             let line = String::from_utf8_lossy(&line?).into_owned();
             ran.read(&line);
-            if line.contains(" pulse ") || line.contains(" INITED ") {
+            if is_pulse(&line) {
                 terminal::note(&line);
             }
             tail.push_back(line);
@@ -303,6 +316,12 @@ fn watch(command: &mut Command, seconds: u64) -> Result<Ran> {
     ensure!(ran.inputs > 0, "libFuzzer told of no input");
     ran.seconds = seconds;
     Ok(ran)
+}
+
+/// Whether the line says how far libFuzzer is, which it does each time that the inputs have doubled.
+fn is_pulse(line: &str) -> bool {
+    let word = line.split_whitespace().nth(1);
+    matches!(word, Some("INITED" | "pulse"))
 }
 
 /// Puts some of the inputs that together reach all that is reached in the place of the committed ones.
@@ -368,6 +387,27 @@ mod tests {
             kept: 8,
         };
         assert_eq!(ran, expected);
+    }
+
+    #[test]
+    fn tells_how_far_libfuzzer_is() {
+        assert!(is_pulse("#2\tINITED cov: 9 ft: 9 corp: 1/1b exec/s: 0"));
+        assert!(is_pulse("#256\tpulse  cov: 61 ft: 98 corp: 8/17b"));
+        assert!(!is_pulse("#9\tNEW    cov: 61 ft: 98 corp: 8/17b"));
+    }
+
+    #[test]
+    fn an_input_that_cannot_be_read_is_told_before_the_build() {
+        for (wrong, words) in [("missing", "cannot be read"), ("corpus", "is a folder")] {
+            let error = run(&Options {
+                target: vec!["wgsl".to_owned()],
+                minutes: 1,
+                input: Some(folder().join(wrong)),
+                tidy: false,
+            });
+            let error = format!("{:#}", error.unwrap_err());
+            assert!(error.contains(words), "{error}");
+        }
     }
 
     #[test]
