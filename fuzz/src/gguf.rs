@@ -19,6 +19,48 @@ use crate::bytes::Bytes;
 /// # Panics
 /// If a kernel of a model that was taken is no WGSL, or the simulated device was misused.
 pub fn run(data: &[u8]) {
+    run_with(data, &Slow::drawn(data));
+}
+
+/// As [`run`], with everything that a model is asked for.
+///
+/// # Panics
+/// As [`run`].
+#[cfg(test)]
+pub(crate) fn run_whole(data: &[u8]) {
+    run_with(data, &Slow::ALL);
+}
+
+/// What takes a hundred times as long as all the rest, and so is done for some inputs only.
+struct Slow {
+    /// A tokenizer whose words are a regular expression's: it is compiled twice.
+    qwen2_words: bool,
+    load: bool,
+    translate: bool,
+}
+
+impl Slow {
+    #[cfg(test)]
+    const ALL: Self = Self {
+        qwen2_words: true,
+        load: true,
+        translate: true,
+    };
+
+    /// A hash of the input decides (FNV-1a), and no byte of it: libFuzzer keeps what reaches much code, and would soon try little but slow inputs.
+    fn drawn(data: &[u8]) -> Self {
+        let mix =
+            |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        let hash = data.iter().fold(0xCBF2_9CE4_8422_2325, mix) >> 32;
+        Self {
+            qwen2_words: hash.is_multiple_of(64),
+            load: (hash >> 8).is_multiple_of(128),
+            translate: (hash >> 16).is_multiple_of(128),
+        }
+    }
+}
+
+fn run_with(data: &[u8], slow: &Slow) {
     let Some((kind, rest)) = data.split_first() else {
         return;
     };
@@ -34,11 +76,15 @@ pub fn run(data: &[u8]) {
     if let Err(error) = Config::from_gguf(&header) {
         return drop(error.to_string());
     }
+    let words = header.string("tokenizer.ggml.pre");
+    if words.is_ok_and(|it| it == "qwen2") && !slow.qwen2_words {
+        return;
+    }
     // The name is the process's own, so that several fuzzers can run.
     let path = folder().join(format!("tidegate-fuzz-{}.gguf", std::process::id()));
     std::fs::write(&path, &file).expect("a file in the folder for temporary ones");
     match ModelFile::open(&path) {
-        Ok(model) => open(model, kind >> 1),
+        Ok(model) => open(model, kind >> 1, slow),
         Err(error) => drop(error.to_string()),
     }
 }
@@ -53,8 +99,8 @@ fn folder() -> PathBuf {
     }
 }
 
-fn open(file: ModelFile, choice: u8) {
-    for text in ["Hello ab<|im_start|>\u{e9} 12\n", ""] {
+fn open(file: ModelFile, choice: u8, slow: &Slow) {
+    for text in ["Hello ab<|im_start|> 12\n", "\u{e9}", ""] {
         if let Ok(ids) = file.encode(text) {
             let _ = file.tokenizer().decode(&ids);
         }
@@ -66,11 +112,11 @@ fn open(file: ModelFile, choice: u8) {
         subgroup: [None, Some(8), Some(32), Some(64)][usize::from(choice >> 3 & 3)],
         invocations_max: 256,
     };
-    // Both take far longer than all before.
-    match choice & 3 {
-        0 => load(file, target),
-        1 => translate(&file, target, choice >> 2),
-        _ => {}
+    if slow.translate {
+        translate(&file, target, choice);
+    }
+    if slow.load {
+        load(file, target);
     }
 }
 
@@ -110,6 +156,10 @@ const TYPES: [TensorType; 9] = [
 fn changed(bytes: &mut Bytes<'_>) -> Vec<u8> {
     let tiny = tiny(bytes);
     let mut writer = tiny.writer();
+    // Either architecture may have either's words: see `Slow::qwen2_words`.
+    if tiny.architecture == Architecture::Qwen2 && !bytes.flag() {
+        writer.set("tokenizer.ggml.pre", Value::String("smollm".to_owned()));
+    }
     for _ in 0..bytes.below(8) {
         change(&mut writer, tiny.architecture, bytes);
     }
@@ -142,6 +192,9 @@ fn tiny(bytes: &mut Bytes<'_>) -> TinyModel {
         head_elements,
         feed_forward: unit * bytes.pick(&[1, 3]),
         tied_embeddings: bytes.flag(),
+        // Those of ASCII, or now and then all.
+        byte_tokens: if bytes.below(16) == 1 { 256 } else { 128 },
+        rows_alike: true,
     }
 }
 

@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn gguf() {
-        replay("gguf", crate::gguf::run);
+        replay("gguf", crate::gguf::run_whole);
     }
 
     #[test]

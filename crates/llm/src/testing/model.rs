@@ -35,6 +35,9 @@ pub fn model_path() -> PathBuf {
     path
 }
 
+/// Tokens of the tiny model that are no byte's.
+const OTHER_TOKENS: u32 = 3;
+
 /// A model of a few thousand weights, drawn from a seed: what tests of shapes, types and bad input decode.
 ///
 /// Its tokenizer has the 256 bytes, one merge (`ab`), and the control tokens `<|im_start|>` and `<|im_end|>`.
@@ -54,6 +57,10 @@ pub struct TinyModel {
     pub head_elements: u32,
     pub feed_forward: u32,
     pub tied_embeddings: bool,
+    /// How many bytes have a token, from 0 on: 256, or fewer for a model that is quicker to make.
+    pub byte_tokens: u32,
+    /// Every row of a matrix is its first one, which is quick to make: for what reads no numbers.
+    pub rows_alike: bool,
 }
 
 impl Default for TinyModel {
@@ -70,13 +77,15 @@ impl Default for TinyModel {
             head_elements: 16,
             feed_forward: 96,
             tied_embeddings: true,
+            byte_tokens: 256,
+            rows_alike: false,
         }
     }
 }
 
 impl TinyModel {
-    /// Tokens in the tiny model's vocabulary.
-    pub const VOCABULARY: u32 = 256 + 1 + 2;
+    /// Tokens in the default model's vocabulary.
+    pub const VOCABULARY: u32 = 256 + OTHER_TOKENS;
 
     /// A writer that holds the model: change it before [`GgufWriter::bytes`] to break the model.
     pub fn writer(&self) -> GgufWriter {
@@ -94,7 +103,7 @@ impl TinyModel {
         number("attention.head_count", self.heads);
         number("attention.head_count_kv", self.heads_kv);
         number("rope.dimension_count", self.head_elements);
-        number("vocab_size", Self::VOCABULARY);
+        number("vocab_size", self.byte_tokens + OTHER_TOKENS);
         writer
             .add(
                 "general.architecture",
@@ -103,7 +112,7 @@ impl TinyModel {
             .add("general.name", Value::String("tiny".to_owned()))
             .add(&key("rope.freq_base"), Value::F32(self.rope_base()))
             .add(&key("attention.layer_norm_rms_epsilon"), Value::F32(1e-5));
-        tokenizer(&mut writer, self.architecture);
+        tokenizer(&mut writer, self.architecture, self.byte_tokens);
         self.tensors(&mut writer);
         writer
     }
@@ -128,9 +137,12 @@ impl TinyModel {
             self.feed_forward,
         ]
         .map(u64::from);
-        let vocabulary = u64::from(Self::VOCABULARY);
+        let vocabulary = u64::from(self.byte_tokens + OTHER_TOKENS);
         let mut typed = |writer: &mut GgufWriter, name: &str, dims: [u64; 2], ty| {
-            let data = random.matrix(ty, dims);
+            let data = match self.rows_alike {
+                true => random.matrix(ty, [dims[0], 1]).repeat(dims[1] as usize),
+                false => random.matrix(ty, dims),
+            };
             writer.tensor(name, &dims, ty, data);
         };
         let mut biases = Random(!self.seed);
@@ -176,18 +188,20 @@ fn norm(writer: &mut GgufWriter, name: &str, elements: u64, salt: u32) {
     writer.tensor(name, &[elements], TensorType::F32, data);
 }
 
-fn tokenizer(writer: &mut GgufWriter, architecture: Architecture) {
+fn tokenizer(writer: &mut GgufWriter, architecture: Architecture, byte_tokens: u32) {
     let split = match architecture {
         Architecture::Llama => "smollm",
         Architecture::Qwen2 => "qwen2",
     };
     let mut tokens: Vec<String> = (0..=255)
+        .take(byte_tokens as usize)
         .map(|byte| crate::byte_level::to_char(byte).to_string())
         .collect();
     tokens.extend(["ab", "<|im_start|>", "<|im_end|>"].map(str::to_owned));
     let mut types = vec![1; tokens.len()];
-    types[257] = 3;
-    types[258] = 3;
+    let [begin, end] = [byte_tokens + 1, byte_tokens + 2];
+    types[begin as usize] = 3;
+    types[end as usize] = 3;
     let template = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + \
                     '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
     writer
@@ -200,8 +214,8 @@ fn tokenizer(writer: &mut GgufWriter, architecture: Architecture) {
             "tokenizer.ggml.merges",
             Value::Array(Array::String(vec!["a b".to_owned()])),
         )
-        .add("tokenizer.ggml.bos_token_id", Value::U32(257))
-        .add("tokenizer.ggml.eos_token_id", Value::U32(258))
+        .add("tokenizer.ggml.bos_token_id", Value::U32(begin))
+        .add("tokenizer.ggml.eos_token_id", Value::U32(end))
         .add(
             "tokenizer.chat_template",
             Value::String(template.to_owned()),
