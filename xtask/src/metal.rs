@@ -3,7 +3,7 @@
 use std::env;
 use std::process::Command;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use clap::Args;
 
 use crate::parts::{self, Count, Part};
@@ -115,10 +115,8 @@ pub(crate) fn is_here() -> bool {
 }
 
 fn clang_ready(_: &mut Run) -> Result<Count> {
-    if !is_here() {
-        bail!("Metal in software runs on Linux on x86_64");
-    }
-    let clang = env::var("TIDEGATE_SOFTMETAL_CLANG").unwrap_or_else(|_| "clang-19".to_owned());
+    ensure!(is_here(), NOT_HERE);
+    let clang = clang();
     if !shell::answers(&clang, &["--version"]) {
         system::install(&[Need::Clang])?;
         ensure!(
@@ -127,6 +125,24 @@ fn clang_ready(_: &mut Run) -> Result<Count> {
         );
     }
     Ok(Count::remark(clang))
+}
+
+/// For chores that install nothing.
+pub(crate) fn look_for_clang() -> Result<()> {
+    ensure!(is_here(), NOT_HERE);
+    let clang = clang();
+    ensure!(
+        shell::answers(&clang, &["--version"]),
+        "there is no {clang}, which compiles Metal's kernels for the CPU; `cargo xtask metal --part clang` installs it, and TIDEGATE_SOFTMETAL_CLANG names another"
+    );
+    Ok(())
+}
+
+const NOT_HERE: &str = "Metal in software runs on Linux on x86_64 only";
+
+/// As the software classes look for it.
+fn clang() -> String {
+    env::var("TIDEGATE_SOFTMETAL_CLANG").unwrap_or_else(|_| "clang-19".to_owned())
 }
 
 /// A command of a build in which Metal's classes are software.

@@ -8,6 +8,7 @@ mod device;
 mod progress;
 mod report;
 mod run;
+mod values;
 
 use std::io::Write as _;
 use std::ops::Range;
@@ -24,20 +25,20 @@ use crate::device::Target;
     about = "Runs random histories of calls and compares every result with a byte array"
 )]
 struct Options {
-    /// The seeds: `A..B`, or one
-    #[arg(long, value_name = "A..B", value_parser = seeds, conflicts_with = "minutes")]
+    /// The seeds: `A..B`, of which A is the first and B the one after the last, or one
+    #[arg(long, value_name = "A..B", value_parser = values::seeds, conflicts_with = "minutes", allow_hyphen_values = true)]
     seeds: Option<Range<u64>>,
-    /// Runs for so long, from a seed that the clock gives
-    #[arg(long, value_name = "N", value_parser = minutes)]
+    /// Runs for so long, above 0 and up to 525,600, from a seed that the clock gives
+    #[arg(long, value_name = "N", value_parser = values::minutes, allow_negative_numbers = true)]
     minutes: Option<f64>,
     /// What the histories run on
     #[arg(long, value_enum, default_value_t = Device::Sim)]
     device: Device,
-    /// Calls of each history
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// Calls of each history, 1 to 1,000,000
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(values::COMMANDS), allow_negative_numbers = true)]
     commands: u32,
-    /// Threads that run histories, each its own; all processors on the simulated device and one on the others, if not given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    /// Threads that run histories, each its own, 1 to 256 [default: all processors on the simulated device, 1 on the others]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(values::THREADS), allow_negative_numbers = true)]
     threads: Option<u32>,
     /// Prints the result as one JSON document
     #[arg(long)]
@@ -121,54 +122,9 @@ fn plan(options: &Options) -> Plan {
     }
 }
 
-fn seeds(text: &str) -> Result<Range<u64>, String> {
-    let number = |it: &str| {
-        let digits = it.trim().replace('_', "");
-        digits
-            .parse::<u64>()
-            .map_err(|_| format!("`{it}` is no seed"))
-    };
-    let range = match text.split_once("..") {
-        Some((first, end)) => number(first)?..number(end)?,
-        None => {
-            let seed = number(text)?;
-            seed..seed.saturating_add(1)
-        }
-    };
-    if range.is_empty() {
-        return Err("no seed lies in it".to_owned());
-    }
-    Ok(range)
-}
-
-fn minutes(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        // A year, so that it fits a duration.
-        Ok(it) if it > 0.0 && it <= 525_600.0 => Ok(it),
-        _ => Err("a number of minutes above 0 is needed".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn seeds_are_a_range_or_one() {
-        assert_eq!(seeds("3..10_000"), Ok(3..10_000));
-        assert_eq!(seeds("7"), Ok(7..8));
-        for wrong in ["", "a", "5..5", "6..5", "1..", "-1..4"] {
-            assert!(seeds(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn minutes_are_above_nothing() {
-        assert_eq!(minutes("0.5"), Ok(0.5));
-        for wrong in ["0", "-1", "inf", "nan", "x"] {
-            assert!(minutes(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn options_are_sound() {
