@@ -109,7 +109,8 @@ fn run(options: &Options) -> Result<()> {
         if rows.is_empty() {
             continue;
         }
-        progress(&format!("{}: {} rows", workload.name, rows.len()));
+        let count = tidegate_measure::counted(rows.len() as u64, "row");
+        progress(&format!("{}: {count}", workload.name));
         let measured = tidegate_measure::run(&mut rows, &plan, &mut || {});
         let outcome = Outcome::new(&workload, measured.with_context(|| workload.name.clone())?);
         if !options.json {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use tidegate_measure::{Estimate, Measured};
+use tidegate_measure::{Estimate, Measured, counted};
 
 use crate::targets::Verdict;
 use crate::workloads::Workload;
@@ -170,7 +170,7 @@ pub fn host() -> String {
         .lines()
         .find_map(|it| it.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("a processor", |it| it.1);
-    format!("{count} cores of {model}")
+    format!("{} of {model}", counted(count as u64, "core"))
 }
 
 /// Today in UTC, as year, month and day.

@@ -99,7 +99,8 @@ impl Workload {
         let fits = |it: &&u32| !software || **it <= WORKGROUPS_SOFTWARE_MAX;
         let chain = |workgroups: &u32| {
             let about = format!(
-                "{LAUNCHES} launches of {workgroups} workgroups, each of which needs the one before"
+                "{LAUNCHES} launches of {}, each of which needs the one before",
+                tidegate_measure::counted((*workgroups).into(), "workgroup")
             );
             let kind = Kind::Chain {
                 workgroups: *workgroups,

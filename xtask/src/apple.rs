@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use tidegate_measure::counted;
 
 use crate::parts::{self, Count, Part};
 use crate::{shell, terminal};
@@ -113,7 +114,7 @@ fn dependencies(_: &mut Run) -> Result<Count> {
             found.join(", ")
         );
     }
-    Ok(Count::remark(format!("{count} crates")))
+    Ok(Count::remark(counted(count as u64, "crate")))
 }
 
 fn toolchain_ready(run: &mut Run) -> Result<Count> {

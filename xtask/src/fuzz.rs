@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
+use tidegate_measure::counted;
 
 use crate::parts::Count;
 use crate::{shell, terminal};
@@ -161,7 +162,7 @@ pub(crate) fn smoke() -> Result<Count> {
             }
         }
     }
-    count.remark = format!("{inputs} inputs, {SMOKE_SECONDS} s a target");
+    count.remark = format!("{}, {SMOKE_SECONDS} s a target", counted(inputs, "input"));
     Ok(count)
 }
 
@@ -218,7 +219,9 @@ impl Ran {
             kept,
         } = self;
         format!(
-            "{name}: {inputs} inputs in {seconds} s, {edges} edges reached by {kept} of them, nothing found"
+            "{name}: {} in {seconds} s, {} reached by {kept} of them, nothing found",
+            counted(*inputs, "input"),
+            counted(*edges, "edge")
         )
     }
 
@@ -361,10 +364,10 @@ fn tidy(target: &Target, built: &Path) -> Result<()> {
         fs::copy(file, corpus.join(name))?;
     }
     terminal::print(&format!(
-        "{}: {} of {} inputs",
+        "{}: {} of {}",
         target.name,
         kept.len(),
-        files.len()
+        counted(files.len() as u64, "input")
     ));
     Ok(())
 }

@@ -13,6 +13,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use tidegate_measure::counted;
 
 use crate::parts::Count;
 use crate::{terminal, totals};
@@ -149,7 +150,8 @@ fn unchanged(tree: &Tree, chosen: &[&Mistake]) -> Result<()> {
         );
         let seconds = began.elapsed().as_secs_f64();
         terminal::note(&format!(
-            "{target}: {passed} tests pass unchanged ({seconds:.1} s)"
+            "{target}: {} passed unchanged ({seconds:.1} s)",
+            counted(passed, "test")
         ));
     }
     Ok(())

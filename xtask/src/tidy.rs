@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
+use tidegate_measure::counted;
 
 use crate::parts::Count;
 use crate::{shell, terminal};
@@ -59,9 +60,13 @@ pub(crate) fn run() -> Result<Count> {
         terminal::note(&format!("{path}:{line}: {text}"));
     }
     if !findings.is_empty() {
-        bail!("{} findings in {checked} files", findings.len());
+        bail!(
+            "{} in {}",
+            counted(findings.len() as u64, "finding"),
+            counted(checked, "file")
+        );
     }
-    Ok(Count::remark(format!("{checked} files")))
+    Ok(Count::remark(counted(checked, "file")))
 }
 
 fn tracked_files() -> Result<BTreeSet<String>> {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tidegate::Device;
 use tidegate_llm::text::TextStream;
 use tidegate_llm::{GenerateOptions as ModelOptions, Generated, Model};
+use tidegate_measure::counted;
 
 use crate::cli::{Common, GenerateOptions, PromptOptions};
 use crate::failure::Failure;
@@ -101,7 +102,8 @@ fn check_context(prompt: usize, max_tokens: u32, context: u32) -> Result<(), Fai
         format!("lower --max-tokens to at most {left}, or shorten the prompt")
     };
     Err(Failure::Usage(format!(
-        "the prompt has {prompt} tokens and --max-tokens is {max_tokens}, which together exceed the model's context of {context}; {advice}"
+        "the prompt has {} and --max-tokens is {max_tokens}, which together exceed the model's context of {context}; {advice}",
+        counted(prompt as u64, "token")
     )))
 }
 
@@ -170,10 +172,10 @@ fn summary(document: &Document<'_>, device: &Device) {
         String::new()
     };
     output::note(&format!(
-        "{} prompt tokens at {:.1} a second, {} tokens{decode} on {}{software} ({})",
-        document.prompt_tokens,
+        "{} at {:.1} a second, {}{decode} on {}{software} ({})",
+        counted(document.prompt_tokens as u64, "prompt token"),
         document.prefill_tokens_per_s,
-        document.tokens,
+        counted(document.tokens as u64, "token"),
         document.device,
         document.policy
     ));

@@ -1,6 +1,7 @@
 //! `tidegate score`.
 
 use serde::Serialize;
+use tidegate_measure::counted;
 
 use crate::cli::{Common, ScoreOptions};
 use crate::failure::Failure;
@@ -22,14 +23,14 @@ pub(crate) fn run(options: &ScoreOptions, common: &Common) -> Result<(), Failure
     let context = file.config().context_tokens;
     if ids.len() < 2 {
         return Err(Failure::Usage(format!(
-            "the text has {} tokens, and a score needs at least 2; give a longer text",
-            ids.len()
+            "the text has {}, and a score needs at least 2; give a longer text",
+            counted(ids.len() as u64, "token")
         )));
     }
     if ids.len() > context as usize {
         return Err(Failure::Usage(format!(
-            "the text has {} tokens and the model's context is {context}; shorten the text",
-            ids.len()
+            "the text has {} and the model's context is {context}; shorten the text",
+            counted(ids.len() as u64, "token")
         )));
     }
     let profile = Profile::new(&options.watch, common.json)?;

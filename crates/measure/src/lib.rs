@@ -23,6 +23,17 @@ pub trait Contender<E> {
     fn check(&mut self) -> Result<(), E>;
 }
 
+/// A number of things: `1 row`, `2 launches`, `3 histories`. The noun is one whose plural follows these rules.
+pub fn counted(count: u64, noun: &str) -> String {
+    let (stem, end) = match noun.strip_suffix('y') {
+        _ if count == 1 => (noun, ""),
+        Some(stem) => (stem, "ies"),
+        None if noun.ends_with("ch") => (noun, "es"),
+        None => (noun, "s"),
+    };
+    format!("{count} {stem}{end}")
+}
+
 /// What the steps of one turn took together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
@@ -367,6 +378,30 @@ mod tests {
             turn: Turn::Lasting(Duration::from_millis(1)),
             lead_in: false,
         }
+    }
+
+    #[test]
+    fn one_thing_is_not_several() {
+        let counted = [
+            (1, "row"),
+            (0, "row"),
+            (1, "launch"),
+            (2, "launch"),
+            (1, "history"),
+            (3, "history"),
+        ]
+        .map(|(count, noun)| counted(count, noun));
+        assert_eq!(
+            counted,
+            [
+                "1 row",
+                "0 rows",
+                "1 launch",
+                "2 launches",
+                "1 history",
+                "3 histories"
+            ]
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tidegate_measure::counted;
 
 use crate::Plan;
 
@@ -42,11 +43,15 @@ impl Progress {
         let per_second = cases as f64 / elapsed.as_secs_f64().max(0.001);
         let words = match self.time {
             Some(time) => format!(
-                "{cases} histories, {per_second:.0}/s, {:.1} of {:.1} minutes",
+                "{}, {per_second:.0}/s, {:.1} of {:.1} minutes",
+                counted(cases, "history"),
                 elapsed.as_secs_f64() / 60.0,
                 time.as_secs_f64() / 60.0
             ),
-            None => format!("{cases} of {} histories, {per_second:.0}/s", self.seeds),
+            None => {
+                let all = counted(self.seeds, "history");
+                format!("{cases} of {all}, {per_second:.0}/s")
+            }
         };
         let position = self.time.map_or(cases, |_| elapsed.as_secs());
         self.bar.set_position(position);

@@ -1,6 +1,7 @@
 //! The result, for people and for programs.
 
 use serde_json::json;
+use tidegate_measure::counted;
 
 use crate::Plan;
 use crate::device::Target;
@@ -10,24 +11,24 @@ pub(crate) fn text(target: &Target, plan: &Plan, outcome: &Outcome) -> String {
     let first = plan.seeds.start;
     let Some(found) = &outcome.failure else {
         return format!(
-            "{} histories of {} calls on {} from seed {first} on, none wrong, in {:.1} s",
-            outcome.cases,
-            plan.commands,
+            "{} of {} on {} from seed {first} on, none wrong, in {:.1} s",
+            counted(outcome.cases, "history"),
+            counted(plan.commands as u64, "call"),
             target.words(),
             outcome.took.as_secs_f64()
         );
     };
     let seed = found.seed;
     format!(
-        "seed {seed}: {}\n\nof {} calls these {} are enough:\n{}\n{}\n\nlast batches:\n{}\n\nOn {}, after {} histories that were right. To repeat it:\n    cargo xtask soak --device {} --seeds {seed} --commands {}",
+        "seed {seed}: {}\n\nof {} these {} are enough:\n{}\n{}\n\nlast batches:\n{}\n\nOn {}, after {} without a failure. To repeat it:\n    cargo xtask soak --device {} --seeds {seed} --commands {}",
         found.detail,
-        found.calls,
+        counted(found.calls as u64, "call"),
         found.calls_enough,
         found.history,
         found.setting,
         found.batches,
         target.words(),
-        outcome.cases,
+        counted(outcome.cases, "history"),
         target.name(),
         plan.commands,
     )

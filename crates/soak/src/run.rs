@@ -5,6 +5,8 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tidegate_measure::counted;
+
 use crate::Plan;
 use crate::device::Target;
 use crate::progress::Progress;
@@ -105,9 +107,9 @@ fn end_if_stuck(target: &Target, plan: &Plan, running: &[Mutex<Option<(u64, Inst
             && since.elapsed() > CASE_MAX
         {
             let words = format!(
-                "seed {seed} on {} with {} calls has not ended in {} s, nor has its shrinking:\n{}",
+                "seed {seed} on {} with {} has not ended in {} s, nor has its shrinking:\n{}",
                 target.name(),
-                plan.commands,
+                counted(plan.commands as u64, "call"),
                 CASE_MAX.as_secs(),
                 target.history(seed, plan.commands),
             );

@@ -13,7 +13,7 @@ use crate::device;
 use crate::failure::Failure;
 use crate::output;
 use crate::profile::Profile;
-use tidegate_measure::{self as rounds, Contender, Plan, Row, Sample};
+use tidegate_measure::{self as rounds, Contender, Plan, Row, Sample, counted};
 
 /// What every launch runs. The factor is odd, so that no error is ever multiplied away.
 pub(crate) const SOURCE: &str = "
@@ -300,8 +300,8 @@ impl Expected {
     pub(crate) fn check(&self, name: &str, words: &[u32]) -> Result<(), Failure> {
         if words.len() != self.words as usize {
             return Err(Failure::Failed(format!(
-                "{name}: the result has {} words and must have {}; this is a defect in Tidegate",
-                words.len(),
+                "{name}: the result has {} and must have {}; this is a defect in Tidegate",
+                counted(words.len() as u64, "word"),
                 self.words
             )));
         }
@@ -310,8 +310,8 @@ impl Expected {
         match wrong {
             None => Ok(()),
             Some((x, word)) => Err(Failure::Failed(format!(
-                "{name}: after {} launches word {x} is {word} and must be {}: the result is wrong, a defect in Tidegate or in the driver",
-                self.launches,
+                "{name}: after {} word {x} is {word} and must be {}: the result is wrong, a defect in Tidegate or in the driver",
+                counted(u64::from(self.launches), "launch"),
                 all.of(x)
             ))),
         }
@@ -321,19 +321,19 @@ impl Expected {
 fn chains(count: u32) -> String {
     match count {
         1 => "a chain".to_owned(),
-        _ => format!("{count} chains"),
+        _ => counted(count.into(), "chain"),
     }
 }
 
 fn table(document: &Document<'_>, software: bool) -> String {
     let mut text = format!(
-        "{}: {} of {} dependent launches of {} workgroups, {} rounds of {} steps\n\n",
+        "{}: {} of {} of {}, {} of {}\n\n",
         document.device,
         chains(document.chains),
-        document.dispatches,
-        document.workgroups,
-        document.rounds,
-        document.steps_per_round
+        counted(document.dispatches.into(), "dependent launch"),
+        counted(document.workgroups.into(), "workgroup"),
+        counted(document.rounds.into(), "round"),
+        counted(document.steps_per_round.into(), "step")
     );
     let mut line = |value: &str| {
         // Writing to a string does not fail.

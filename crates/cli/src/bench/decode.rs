@@ -16,7 +16,7 @@ use crate::device;
 use crate::failure::Failure;
 use crate::output;
 use crate::profile::Profile;
-use tidegate_measure::{self as rounds, Contender, Plan, Sample};
+use tidegate_measure::{self as rounds, Contender, Plan, Sample, counted};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -310,12 +310,12 @@ impl Contender<Failure> for Decoding {
 
 fn table(document: &Document<'_>, software: bool) -> String {
     let mut text = format!(
-        "{}: {} tokens in the shape of {}, {} of weights, {} rounds\n\n",
+        "{}: {} in the shape of {}, {} of weights, {}\n\n",
         document.device,
-        document.tokens,
+        counted(document.tokens.into(), "token"),
         document.shape,
         output::binary_bytes(document.weight_bytes),
-        document.rounds
+        counted(document.rounds.into(), "round")
     );
     let mut line = |value: &str| {
         // Writing to a string does not fail.
@@ -355,8 +355,8 @@ fn table(document: &Document<'_>, software: bool) -> String {
     }
     let [rate, low, high] = document.prefill_tokens_per_s;
     line(&format!(
-        "A prompt of {} tokens goes through at {rate:.0} tokens/s ({low:.0} to {high:.0}).",
-        document.prompt_tokens
+        "A prompt of {} goes through at {rate:.0} tokens/s ({low:.0} to {high:.0}).",
+        counted(document.prompt_tokens.into(), "token")
     ));
     if let Some([rate, low, high]) = document.prefill_unchecked_tokens_per_s {
         line(&format!(
