@@ -1,10 +1,12 @@
 //! `cargo xtask bench`: Tidegate, hand-written Vulkan and wgpu do the same work in turns.
 //!
-//! The tables go to standard output, or with `--json` one document; progress goes to standard error. Exit status: 0, 1 for a failure, 2 for wrong usage. A missed target is no failure.
+//! The tables go to standard output, or with `--json` one document; progress goes to standard error. Exit status: 0, 1 for a failure, 2 for wrong usage. A missed target is no failure, nor is a reader that went away.
 
 use std::cell::OnceCell;
+use std::fmt;
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -29,7 +31,8 @@ A step is a workload once and one wait. Rows take turns. us_per_step is the medi
 ratios with its 95 % confidence interval. Every result is checked; a wrong one is a failure. A target is missed only if the whole interval lies outside it.
 Where the host can read a device's memory in place, tidegate-direct copies nothing; tidegate-copy always copies, as the others do.
 wgpu always uses the first family of queues, and waits without spinning; hand-written Vulkan spins.
-On a software device (lavapipe) set LP_NUM_THREADS=0, as `cargo xtask bench` does: it is steadier.")]
+On a software device (lavapipe) set LP_NUM_THREADS=0, as `cargo xtask bench` does: it is steadier.
+Exit status: 0, 1 for a failure, 2 for wrong usage, such as a device that is not there. A missed target is no failure.")]
 struct Options {
     /// Write one JSON document to standard output
     #[arg(long)]
@@ -37,8 +40,8 @@ struct Options {
     /// Only rows whose `workload/row` contains this; may be repeated
     #[arg(long, value_name = "NAME")]
     rows: Vec<String>,
-    /// How often each row has its turn
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = value_parser!(u32).range(30..=100_000))]
+    /// How often each row has its turn, 30 to 100,000: an interval takes so many
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = value_parser!(u32).range(30..=100_000), allow_negative_numbers = true)]
     rounds: u32,
     /// The device: its number or part of its name [default: the best]
     #[arg(long, value_name = "D")]
@@ -46,8 +49,8 @@ struct Options {
     /// Which of the device's queues Tidegate and hand-written Vulkan use
     #[arg(long, value_enum, default_value_t = FamilyName::Compute)]
     queue_family: FamilyName,
-    /// Workgroups of a launch in the chain; may be repeated
-    #[arg(long, value_name = "N", default_values_t = [1, 16, 4192], value_parser = value_parser!(u32).range(1..=16384))]
+    /// Workgroups of a launch in the chain, 1 to 16,384; may be repeated
+    #[arg(long, value_name = "N", default_values_t = [1, 16, 4192], value_parser = value_parser!(u32).range(1..=16384), allow_negative_numbers = true)]
     workgroups: Vec<u32>,
     /// Say of each target whether it is met
     #[arg(long)]
@@ -82,16 +85,39 @@ fn main() -> ExitCode {
     let options = Options::parse();
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if has_left(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(if error.is::<WrongUsage>() { 2 } else { 1 })
         }
     }
+}
+
+/// What the options ask for is not there.
+#[derive(Debug)]
+struct WrongUsage(String);
+
+impl fmt::Display for WrongUsage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WrongUsage {}
+
+/// Whether whoever read standard output went away, having seen enough.
+fn has_left(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|it| it.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn run(options: &Options) -> Result<()> {
     let mut notes = Vec::new();
     let bench = open(options, &mut notes)?;
+    // Made before the work, which takes minutes.
+    let plot = options.plot.as_ref();
+    let plot = plot.map(|path| Ok::<_, anyhow::Error>((path, create(path)?)));
+    let plot = plot.transpose()?;
     let machine = machine(&bench, options)?;
     progress(&machine.line());
     let software = bench.device.capabilities().software;
@@ -119,9 +145,9 @@ fn run(options: &Options) -> Result<()> {
         outcomes.push(outcome);
     }
     if outcomes.is_empty() {
-        bail!(
-            "no row is named so; `--rows` takes part of `workload/row`, such as chain-16/raw-one"
-        );
+        let words =
+            "no row is named so; `--rows` takes part of `workload/row`, such as chain-16/raw-one";
+        bail!(WrongUsage(words.to_owned()));
     }
     if matches!(bench.peer.get(), Some(None)) {
         notes.push("wgpu finds no such device, so that its rows were not run".to_owned());
@@ -139,8 +165,9 @@ fn run(options: &Options) -> Result<()> {
         decode: decode(options, &mut notes),
         notes,
     };
-    if let Some(path) = &options.plot {
-        std::fs::write(path, plot::svg(&document)).with_context(|| path.display().to_string())?;
+    if let Some((path, mut file)) = plot {
+        file.write_all(plot::svg(&document).as_bytes())
+            .with_context(|| cannot_be_written(path))?;
     }
     if options.json {
         return print(&(serde_json::to_string_pretty(&document)? + "\n"));
@@ -163,7 +190,10 @@ fn open(options: &Options, notes: &mut Vec<String>) -> Result<Bench> {
         Family::Compute => QueueFamily::Compute,
         Family::Graphics => QueueFamily::Graphics,
     };
-    let device = Device::open(&wanted)?;
+    let device = Device::open(&wanted).map_err(|error| match &options.device {
+        Some(name) if !is_there(name) => WrongUsage(error.to_string()).into(),
+        _ => anyhow::Error::from(error),
+    })?;
     if device.capabilities().software {
         notes.push("a software device: the CPU plays the GPU, the targets are not meant for it, and chains of many workgroups were left out".to_owned());
     }
@@ -174,6 +204,27 @@ fn open(options: &Options, notes: &mut Vec<String>) -> Result<Bench> {
         peer: OnceCell::new(),
         rows: options.rows.clone(),
     })
+}
+
+/// Whether this is one of the devices, as `tidegate` has it; if there are none, no option is to blame.
+fn is_there(wanted: &str) -> bool {
+    let devices = tidegate::devices().unwrap_or_default();
+    let wanted = wanted.trim().to_lowercase();
+    let is_found = match wanted.parse::<usize>() {
+        Ok(index) => index < devices.len(),
+        Err(_) => devices
+            .iter()
+            .any(|it| it.capabilities.name.to_lowercase().contains(&wanted)),
+    };
+    devices.is_empty() || (is_found && !wanted.is_empty())
+}
+
+fn create(path: &Path) -> Result<File> {
+    File::create(path).with_context(|| cannot_be_written(path))
+}
+
+fn cannot_be_written(path: &Path) -> String {
+    format!("{} cannot be written", path.display())
 }
 
 fn machine(bench: &Bench, options: &Options) -> Result<Machine> {

@@ -18,7 +18,8 @@ use crate::shell;
   cargo xtask bench chain --dispatches 1000 --workgroups 64   `tidegate bench chain`, which needs neither
   cargo xtask bench decode --shape smollm2-135m               `tidegate bench decode`
 
-The arguments after the first form's options are those of bench/; `cargo xtask bench -- --help` shows them.")]
+The arguments after the first form's options are those of bench/; `cargo xtask bench -- --help` shows them.
+Exit status: 0, 1 for a failure, 2 for wrong usage, such as a device that is not there.")]
 pub(crate) struct Options {
     /// `chain` or `decode` with what `tidegate bench` takes; or options of the comparison
     #[arg(
@@ -47,8 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         command
     };
     command.args(&options.arguments);
-    shell::run(steady(&mut command))?;
-    Ok(true)
+    shell::run_as_ours(steady(&mut command))
 }
 
 /// A cargo command on `bench/`, which is a workspace of its own.

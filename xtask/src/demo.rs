@@ -15,7 +15,9 @@ use crate::{bench, model, shell, terminal};
 #[command(after_help = "Examples:
   cargo xtask demo
   cargo xtask demo --prompt \"Write a haiku about tides.\" --max-tokens 40
-  cargo xtask demo --model my-model.gguf --no-chat --prompt \"The tide\" --device 1")]
+  cargo xtask demo --model my-model.gguf --no-chat --prompt \"The tide\" --device 0
+
+Exit status: 0, 1 for a failure, 2 for wrong usage, such as a device that is not there.")]
 pub(crate) struct Options {
     /// A GGUF file of your own; without it, SmolLM2-135M-Instruct is fetched once (93 MB)
     #[arg(long, value_name = "FILE")]
@@ -59,6 +61,14 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
                 ""
             }
         ));
+    }
+    if let Some(device) = &options.device {
+        // Whether it is there, before a model is fetched. What is wrong the program says.
+        let mut look = Command::new(&tidegate);
+        look.args(["devices", "--device", device]);
+        if !shell::run_as_ours(look.stdout(Stdio::null()))? {
+            return Ok(false);
+        }
     }
     let model = options.model.clone().map_or_else(model::ensure, Ok)?;
 

@@ -74,6 +74,22 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     finished(command, status)
 }
 
+/// Status for wrong usage, of the project's programs and of this one.
+const WRONG_USAGE: i32 = 2;
+
+/// As [`run`], for a program of the project's that says itself what is wrong: whether it found all well. Its wrong usage is ours.
+pub(crate) fn run_as_ours(command: &mut Command) -> Result<bool> {
+    terminal::note(&shown(command));
+    let status = command.status();
+    let status = status.with_context(|| format!("`{}` did not start", shown(command)))?;
+    match status.code() {
+        Some(0) => Ok(true),
+        Some(1) => Ok(false),
+        Some(WRONG_USAGE) => std::process::exit(WRONG_USAGE),
+        _ => bail!("`{}` failed ({status})", shown(command)),
+    }
+}
+
 /// An error that names the command, unless it succeeded.
 pub(crate) fn finished(command: &Command, status: ExitStatus) -> Result<()> {
     if !status.success() {

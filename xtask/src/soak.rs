@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::parts::Count;
@@ -55,9 +55,6 @@ enum Device {
     Metal,
 }
 
-/// Status of the program for wrong usage, as of ours.
-const WRONG_USAGE: i32 = 2;
-
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let mut command = program(options.device)?;
     let seeds = options.seeds.clone();
@@ -76,14 +73,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     if options.json {
         command.arg("--json");
     }
-    let status = command.status();
-    let status = status.with_context(|| format!("`{}` did not start", shell::shown(&command)))?;
-    match status.code() {
-        Some(0) => Ok(true),
-        Some(1) => Ok(false),
-        Some(WRONG_USAGE) => std::process::exit(WRONG_USAGE),
-        _ => bail!("`{}` failed ({status})", shell::shown(&command)),
-    }
+    shell::run_as_ours(&mut command)
 }
 
 /// The program, built with what the device needs. The workspace optimises core and the simulated device in every build.

@@ -16,7 +16,7 @@ use tidegate_llm::synthetic::Shape;
   tidegate bench chain
   tidegate generate --model model.gguf --prompt \"The tide\" --profile=timeline.html --trace trace.json
 
-Exit status: 0, 1 for a failure, 2 for wrong usage.")]
+Exit status: 0, 1 for a failure, 2 for wrong usage, such as a device that is not there.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) common: Common,
@@ -178,19 +178,19 @@ barrier. A ratio says how many times as fast as every-dispatch a row is: the med
 and ratio_high being its 95 % confidence interval. A wrong result is a failure.
 On a software device (lavapipe) set LP_NUM_THREADS=0: it is steadier.")]
 pub(crate) struct ChainOptions {
-    /// Launches in the chain, each of which needs the result of the one before
+    /// Launches in the chain, each of which needs the result of the one before, 1 to 100,000
     #[arg(long, value_name = "N", default_value_t = 262, value_parser = value_parser!(u32).range(1..=100_000), allow_negative_numbers = true)]
     pub(crate) dispatches: u32,
-    /// Chains that are independent of each other, recorded one after the other; hand-written Vulkan has one
+    /// Chains that are independent of each other, recorded one after the other, 1 to 64; hand-written Vulkan has one
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=64), allow_negative_numbers = true)]
     pub(crate) chains: u32,
     /// Add rows that put independent launches side by side, whatever order they were recorded in
     #[arg(long)]
     pub(crate) reorder: bool,
-    /// Workgroups of a launch, each of 64 invocations
+    /// Workgroups of a launch, each of 64 invocations, 1 to 16,777,216
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = value_parser!(u32).range(1..=WORKGROUPS_MAX), allow_negative_numbers = true)]
     pub(crate) workgroups: u32,
-    /// How often each row has its turn
+    /// How often each row has its turn, 30 to 100,000: an interval takes so many
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = value_parser!(u32).range(30..=100_000), allow_negative_numbers = true)]
     pub(crate) rounds: u32,
     /// Which of the device's queues to use, where it has a choice
@@ -218,13 +218,13 @@ pub(crate) struct DecodeOptions {
     /// Whose shape
     #[arg(long, value_enum)]
     pub(crate) shape: ShapeName,
-    /// Tokens that a turn decodes
+    /// Tokens that a turn decodes, 1 to 8192
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = value_parser!(u32).range(1..=8192), allow_negative_numbers = true)]
     pub(crate) tokens: u32,
-    /// Tokens of the prompt by which prefill is measured
+    /// Tokens of the prompt by which prefill is measured, 1 to 4096
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = value_parser!(u32).range(1..=4096), allow_negative_numbers = true)]
     pub(crate) prompt: u32,
-    /// How often each row has its turn
+    /// How often each row has its turn, 1 to 100,000
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = value_parser!(u32).range(1..=100_000), allow_negative_numbers = true)]
     pub(crate) rounds: u32,
     /// Which of the device's queues to use, where it has a choice

@@ -138,6 +138,10 @@ pub(crate) fn find(
             .filter(|(index, _)| is_allowed(*index))
             .map(|(index, name)| format!("{index} ({name})"))
             .collect();
+        if known.is_empty() {
+            // As without --device.
+            return Failure::NoDevice("there is no device of this --backend".to_owned());
+        }
         let known = known.join(", ");
         Failure::Usage(format!(
             "there is no device {wanted:?}; --device takes the number or part of the name of one of: {known}"
@@ -190,6 +194,10 @@ mod tests {
         assert!(
             matches!(find(&names, "amd", |_| true), Err(Failure::Usage(text)) if text.contains("1 (llvmpipe"))
         );
+        assert!(matches!(
+            find(&names, "0", |_| false),
+            Err(Failure::NoDevice(_))
+        ));
         // What another backend has is not there.
         assert_eq!(find(&names, "1", |it| it == 1).unwrap(), 1);
         for wanted in ["0", "rtx"] {
