@@ -176,21 +176,23 @@ fn changed(bytes: &mut Bytes<'_>) -> Vec<u8> {
 
 fn tiny(bytes: &mut Bytes<'_>) -> TinyModel {
     let ty = bytes.pick(&TYPES);
-    // Rows are whole blocks: others cannot be written, and `raw_tensor` below claims them.
-    let unit = if ty.block_elements() == 256 { 256 } else { 32 };
+    // Rows are whole blocks: others cannot be written, and `raw_tensor` below claims them. Large blocks make a large file as it is.
+    let is_large = ty.block_elements() == 256;
+    let unit = if is_large { 256 } else { 32 };
     let head_elements = bytes.pick(&[8, 16, 32, 64]);
-    let heads = unit / head_elements.min(unit) * bytes.pick(&[1, 2]);
+    let wide = bytes.pick(&[1, 2]);
+    let heads = unit / head_elements.min(unit) * if is_large { 1 } else { wide };
     TinyModel {
         seed: 1,
         architecture: bytes.pick(&[Architecture::Llama, Architecture::Qwen2]),
         ty,
         better_ty: None,
-        layers: 1 + bytes.below(2) as u32,
+        layers: 1 + (bytes.flag() && !is_large) as u32,
         context_tokens: bytes.pick(&[1, 64, 1 << 20]),
         heads: heads.max(1),
         heads_kv: bytes.pick(&[1, heads.max(1)]),
         head_elements,
-        feed_forward: unit * bytes.pick(&[1, 3]),
+        feed_forward: unit * bytes.pick(&[1, if is_large { 2 } else { 3 }]),
         tied_embeddings: bytes.flag(),
         // Those of ASCII, or now and then all.
         byte_tokens: if bytes.below(16) == 1 { 256 } else { 128 },
