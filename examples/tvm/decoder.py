@@ -8,6 +8,7 @@ launches are let through to the GPU. `smollm2.py` reads the weights and the toke
 
 import argparse
 import os
+import sys
 import time
 from dataclasses import dataclass
 
@@ -262,8 +263,10 @@ def main():
     parser.add_argument("--number", choices=["float16", "float32"], default="float16")
     parser.add_argument("--tokens", type=int, default=4, help="after the first one")
     parser.add_argument("--prompt", default="The three primary colours are")
-    parser.add_argument("--model", default=os.environ.get("TIDEGATE_MODEL", smollm2.PATH))
+    parser.add_argument("--model", default=os.environ.get("TIDEGATE_MODEL") or smollm2.PATH)
     arguments = parser.parse_args()
+    if not os.path.isfile(arguments.model):
+        sys.exit(f"error: there is no model {arguments.model}; `cargo xtask tvm --part model` fetches it, or pass --model FILE")
 
     config = Config(format=arguments.format, number=arguments.number)
     file = smollm2.Smollm2(arguments.model)

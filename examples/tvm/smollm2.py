@@ -2,13 +2,25 @@
 
 import os
 import re
+import sys
 
 import gguf
 import numpy as np
 from gguf.quants import dequantize
 
+
+def cache_folder():
+    """The user's folder for what can be made again, found as `cargo xtask demo` finds it."""
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(named):
+        return named
+    if sys.platform == "win32":
+        return os.environ.get("LOCALAPPDATA", "")
+    return os.path.expanduser("~/Library/Caches" if sys.platform == "darwin" else "~/.cache")
+
+
 # Where `cargo xtask demo` keeps it.
-PATH = os.path.expanduser("~/.cache/tidegate/SmolLM2-135M-Instruct.Q4_1.gguf")
+PATH = os.path.join(cache_folder(), "tidegate", "SmolLM2-135M-Instruct.Q4_1.gguf")
 BASE = 100000.0  # Of the frequencies of rotary positions.
 
 

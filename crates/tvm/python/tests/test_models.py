@@ -174,9 +174,18 @@ def test_policies_give_the_same_text(dev):
     assert flushes["until-sync"] * 5 < flushes["every-dispatch"], flushes
 
 
+def test_cache_folder(monkeypatch):
+    """As `cargo xtask` looks for it: a relative folder would be another one each time."""
+    monkeypatch.setenv("HOME", "/home/ebb")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    assert smollm2.cache_folder() == "/cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    assert smollm2.cache_folder() in ["/home/ebb/.cache", "/home/ebb/Library/Caches"]
+
+
 @pytest.fixture(scope="module")
 def real():
-    path = os.environ.get("TIDEGATE_MODEL", smollm2.PATH)
+    path = os.environ.get("TIDEGATE_MODEL") or smollm2.PATH
     if not os.path.exists(path):
         pytest.fail(f"{path} is missing: `cargo xtask tvm --part model` fetches it, or set TIDEGATE_MODEL")
     return smollm2.Smollm2(path)
