@@ -20,7 +20,7 @@ use crate::{shell, terminal};
   cargo xtask fuzz --target wgsl --input fuzz/artifacts/wgsl/crash-0123   what was found, once more
   cargo xtask fuzz --target gguf --tidy         the committed corpus anew, from all that was found so far
 
-New inputs that reach new code go to fuzz/target/corpus, and are where the next run starts. An input that fails is kept in
+New inputs that reach new code go to fuzz/target/corpus, and are where the next run starts. An input that fails is kept in \
 fuzz/artifacts; once it is fixed, it belongs in fuzz/corpus, under a name that begins with `found-`. It needs Linux or macOS, and a C++ compiler.")]
 pub(crate) struct Options {
     /// Which target; may be repeated. All of them if not given

@@ -43,7 +43,10 @@ use clap::{Parser, Subcommand};
   cargo xtask fuzz --target wgsl        feed one part what strangers could
   cargo xtask soak --minutes 10         random histories of calls on a hostile device
   cargo xtask tvm                       run TVM's compiled models, on the real TVM
-  cargo xtask bench --targets           next to hand-written Vulkan and wgpu")]
+  cargo xtask sanitize --part loom      every order of events that threads can meet
+  cargo xtask bench --targets           next to hand-written Vulkan and wgpu
+
+Exit status of each: 0 done, 1 failed, 2 wrong usage.")]
 struct Options {
     #[command(subcommand)]
     chore: Chore,
@@ -67,7 +70,7 @@ enum Chore {
     Sanitize(sanitize::Options),
     /// Install TVM, build the runtime for it, and test both together
     Tvm(tvm::Options),
-    /// Build for speed and run `tidegate bench`
+    /// Build for speed and measure: next to hand-written Vulkan and wgpu, or `tidegate bench`
     Bench(bench::Options),
     /// Run random histories of calls and compare every result with a byte array's
     Soak(soak::Options),

@@ -14,7 +14,7 @@ use tidegate_llm::synthetic::Shape;
   tidegate devices
   tidegate generate --model model.gguf --chat --prompt \"Why does the sea have tides?\"
   tidegate bench chain
-  tidegate generate --model model.gguf --prompt \"The tide\" --profile=timeline.html --trace trace.json
+  tidegate generate --model model.gguf --prompt \"The tide\" --profile --trace trace.json
 
 Exit status: 0, 1 for a failure, 2 for wrong usage, such as a device that is not there.")]
 pub(crate) struct Cli {
@@ -24,8 +24,9 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What every command takes.
+/// What every command takes. A heading of its own keeps help in order, which counts options from 0 for each of the two.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Common {
     /// Write one JSON document to standard output, and everything else to standard error
     #[arg(long, global = true)]
@@ -70,12 +71,12 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   tidegate generate --model model.gguf --prompt \"The tide\"
-  tidegate generate --model model.gguf --chat --prompt \"Why does the sea have tides?\" --max-tokens 64
-  tidegate generate --model model.gguf --prompt-file - --temperature 0.8 --top-p 0.95 --seed 7 < prompt.txt
+  tidegate generate --model model.gguf --chat --prompt \"Why is the sea salty?\" --max-tokens 64
+  tidegate generate --model model.gguf --prompt-file - --temperature 0.8 --seed 7 < prompt.txt
   tidegate generate --model model.gguf --prompt \"1 + 1 =\" --max-tokens 4 --json
 
 The text is streamed to standard output, with --json it is part of the document:
-  text, token_ids (without the one by which the model ended the text), chat, prompt_tokens, tokens,
+  text, token_ids (without the one by which the model ended the text), chat, prompt_tokens, tokens, \
   prefill_tokens_per_s, decode_tokens_per_s (of the tokens after the first; 0 where there is one), device, policy, counters.
 A prompt file is UTF-8 and taken as it is, a last newline included.")]
 pub(crate) struct GenerateOptions {
@@ -87,19 +88,19 @@ pub(crate) struct GenerateOptions {
     /// Put the prompt to the model as a user's message, by the model's own chat template
     #[arg(long, value_name = "WHEN", value_enum, num_args = 0..=1, require_equals = true, default_value_t = Chat::Never, default_missing_value = "always")]
     pub(crate) chat: Chat,
-    /// Stop after so many tokens
+    /// Stop after so many tokens, at least 1
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = value_parser!(u32).range(1..), allow_negative_numbers = true)]
     pub(crate) max_tokens: u32,
-    /// How freely to choose; 0 always takes the likeliest token
+    /// How freely to choose, 0 or more; 0 always takes the likeliest token
     #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = temperature, allow_negative_numbers = true)]
     pub(crate) temperature: f32,
-    /// Choose among the fewest tokens that are together at least this likely [default: all]
+    /// Choose among the fewest tokens that are together at least this likely, above 0 and up to 1 [default: all]
     #[arg(long, value_name = "X", value_parser = top_p, allow_negative_numbers = true)]
     pub(crate) top_p: Option<f32>,
-    /// Choose among this many of the likeliest tokens [default: all]
+    /// Choose among this many of the likeliest tokens, at least 1 [default: all]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..), allow_negative_numbers = true)]
     pub(crate) top_k: Option<u32>,
-    /// Where the random numbers begin; the same seed gives the same text
+    /// Where the random numbers begin; the same seed gives the same text [default: 0]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
     /// When recorded work is let through to the device
@@ -128,7 +129,7 @@ pub(crate) struct PromptOptions {
   tidegate score --model model.gguf --file text.txt
   tidegate score --model model.gguf --file - --json < text.txt
 
-The text is UTF-8 and scored as it is, a last newline included. The document of --json has tokens (n) and nll (the mean
+The text is UTF-8 and scored as it is, a last newline included. The document of --json has tokens (n) and nll (the mean \
 over tokens 2 to n). exp(nll) is the perplexity.")]
 pub(crate) struct ScoreOptions {
     /// The model, a GGUF file of architecture llama or qwen2
@@ -169,12 +170,12 @@ pub(crate) enum BenchCommand {
 #[command(after_help = "Examples:
   tidegate bench chain
   tidegate bench chain --dispatches 1000 --workgroups 64 --rounds 100
-  tidegate bench chain --device 1 --queue-family graphics --json
+  tidegate bench chain --device 0 --queue-family graphics --json
   tidegate bench chain --chains 2 --reorder
 
-A step is the whole chain, or all chains, and one wait. Rows take turns in one process. us_per_step is the median of the rounds, low and
-high its 10th and 90th percentile. Submissions and barriers are those of one step; every submission begins with one more
-barrier. A ratio says how many times as fast as every-dispatch a row is: the median of the rounds' own ratios, ratio_low
+A step is the whole chain, or all chains, and one wait. Rows take turns in one process. us_per_step is the median of the rounds, low and \
+high its 10th and 90th percentile. Submissions and barriers are those of one step; every submission begins with one more \
+barrier. A ratio says how many times as fast as every-dispatch a row is: the median of the rounds' own ratios, ratio_low \
 and ratio_high being its 95 % confidence interval. A wrong result is a failure.
 On a software device (lavapipe) set LP_NUM_THREADS=0: it is steadier.")]
 pub(crate) struct ChainOptions {
@@ -206,14 +207,15 @@ pub(crate) struct ChainOptions {
   tidegate bench decode --shape qwen2.5-0.5b --tokens 1024 --rounds 10
   tidegate bench decode --shape llama-3.1-8b --queue-family graphics --json
   tidegate bench decode --shape qwen2.5-0.5b --unchecked     what checking every index costs
+  tidegate bench decode --shape smollm2-135m --tokens 4 --prompt 8 --rounds 1     on lavapipe
 
-The weights are random, 4 bits each with a scale and a minimum for every 32, and made on the device; no file is read. A turn decodes --tokens tokens
-from an empty context, each the likeliest after those before it. Rows named after a policy read every token back and wait for it, as a
+The weights are random, 4 bits each with a scale and a minimum for every 32, and made on the device; no file is read. A turn decodes --tokens tokens \
+from an empty context, each the likeliest after those before it. Rows named after a policy read every token back and wait for it, as a \
 program does that shows text; graph replays a captured step; rows that end in -unread leave the tokens on the device and wait once, at the end.
-us_per_step is the time of one token: the median of the rounds, low and high its 10th and 90th percentile. launches_per_token, barriers_per_token and submissions are those
+us_per_step is the time of one token: the median of the rounds, low and high its 10th and 90th percentile. launches_per_token, barriers_per_token and submissions are those \
 of one token; bytes_per_token is what it has to read: weights, and keys and values at half of --tokens. All rows must choose the same tokens.
 With --unchecked, checks_cost says how many times as long a token takes with checks as without: the median of the rounds' own ratios, and its 95 % interval.
-On a software device (lavapipe) a token takes a tenth of a second or more: ask for few.")]
+On a software device (lavapipe) a token takes a tenth of a second or more: ask for few, as the last example does.")]
 pub(crate) struct DecodeOptions {
     /// Whose shape
     #[arg(long, value_enum)]

@@ -15,6 +15,7 @@ use tidegate_measure::counted;
 
 use crate::cli::{Common, GenerateOptions, PromptOptions};
 use crate::failure::Failure;
+use crate::files;
 use crate::profile::Profile;
 use crate::{counters, device, model, output, text};
 
@@ -36,6 +37,15 @@ struct Document<'a> {
 
 /// Generates text.
 pub(crate) fn run(options: &GenerateOptions, common: &Common) -> Result<(), Failure> {
+    let [trace, page] = Profile::files(&options.watch);
+    let stats = ("--stats", options.stats.clone());
+    let prompt_file = options.prompt.prompt_file.as_deref();
+    let read = [
+        Some(("--model", options.model.as_path())),
+        prompt_file.map(|it| ("--prompt-file", it)),
+    ];
+    let read: Vec<_> = read.into_iter().flatten().collect();
+    files::check_distinct(&read, &[stats, trace, page])?;
     let prompt = prompt(&options.prompt)?;
     let choice = device::choose(common)?;
     let file = model::open(&options.model)?;

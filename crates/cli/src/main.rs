@@ -11,6 +11,7 @@ mod counters;
 mod device;
 mod devices;
 mod failure;
+mod files;
 mod generate;
 mod model;
 mod output;

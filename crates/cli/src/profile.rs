@@ -29,16 +29,19 @@ pub(crate) struct Profile {
 impl Profile {
     /// Makes the files. With `quiet`, standard output is for something else.
     pub(crate) fn new(watch: &Watch, quiet: bool) -> Result<Self, Failure> {
-        let page = watch.profile.as_ref();
-        let page = page.map(|it| it.clone().unwrap_or_else(|| PAGE.into()));
-        if page.is_some() && page == watch.trace {
-            return Err(Failure::usage("--trace and --profile name the same file"));
-        }
+        let [(_, trace), (_, page)] = Self::files(watch);
         Ok(Self {
-            trace: watch.trace.clone().map(create).transpose()?,
+            trace: trace.map(create).transpose()?,
             page: page.map(create).transpose()?,
             quiet,
         })
+    }
+
+    /// The files that it will make, by their options.
+    pub(crate) fn files(watch: &Watch) -> [(&'static str, Option<PathBuf>); 2] {
+        let page = watch.profile.as_ref();
+        let page = page.map(|it| it.clone().unwrap_or_else(|| PAGE.into()));
+        [("--trace", watch.trace.clone()), ("--profile", page)]
     }
 
     /// Starts to trace, if anything is wanted.

@@ -5,6 +5,7 @@ use tidegate_measure::counted;
 
 use crate::cli::{Common, ScoreOptions};
 use crate::failure::Failure;
+use crate::files;
 use crate::profile::Profile;
 use crate::{device, model, output, text};
 
@@ -16,6 +17,10 @@ struct Document {
 
 /// Scores a text.
 pub(crate) fn run(options: &ScoreOptions, common: &Common) -> Result<(), Failure> {
+    files::check_distinct(
+        &[("--model", &options.model), ("--file", &options.file)],
+        &Profile::files(&options.watch),
+    )?;
     let text = text::read(&options.file)?;
     let choice = device::choose(common)?;
     let file = model::open(&options.model)?;

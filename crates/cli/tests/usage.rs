@@ -15,6 +15,7 @@ fn help_of_every_command_has_examples() {
         &["score"],
         &["bench"],
         &["bench", "chain"],
+        &["bench", "decode"],
     ] {
         let output = run(&[command, &["--help"]].concat());
         assert_succeeds(&output);
@@ -141,6 +142,65 @@ fn an_unknown_device_is_wrong_usage_before_any_work() {
             assert_eq!(stdout(&output), "");
         }
     }
+}
+
+#[test]
+fn no_file_is_written_over_another_of_the_run() {
+    let (model, text) = (
+        common::model("kept.gguf", |_| {}),
+        common::file("kept.txt", b"ab"),
+    );
+    let before = std::fs::read(&model).unwrap();
+    let [model_path, text_path] = [&model, &text].map(|it| common::text(it).to_owned());
+    // The same file by another name.
+    let folder = model.parent().unwrap();
+    let around = folder.join("..").join(folder.file_name().unwrap());
+    let around = around.join(model.file_name().unwrap());
+    let around = common::text(&around);
+    let fresh = format!("{text_path}.new");
+    let generate = ["generate", "--model", &model_path, "--prompt", "ab"];
+    let score = ["score", "--model", &model_path, "--file", &text_path];
+    let profile = format!("--profile={text_path}");
+    for (command, wrong, words) in [
+        (&generate, &["--stats", around][..], "--model and --stats"),
+        (&generate, &["--trace", around], "--model and --trace"),
+        (&score, &[profile.as_str()], "--file and --profile"),
+        (
+            &generate,
+            &["--trace", &fresh, "--stats", &fresh],
+            "--stats and --trace",
+        ),
+    ] {
+        let output = run(&[&command[..], wrong].concat());
+        assert_fails(&output, 2, &[words, "the same file"]);
+    }
+    assert_eq!(std::fs::read(&model).unwrap(), before);
+    assert_eq!(std::fs::read(&text).unwrap(), b"ab");
+    assert!(!std::path::Path::new(&fresh).exists());
+    let nowhere = [
+        "--max-tokens",
+        "1",
+        "--trace",
+        "/dev/null",
+        "--stats",
+        "/dev/null",
+    ];
+    if cfg!(unix) {
+        assert_succeeds(&run(&[&generate[..], &nowhere].concat()));
+    }
+}
+
+#[test]
+fn an_empty_model_is_called_empty() {
+    let empty = common::file("empty.gguf", b"");
+    let output = run(&[
+        "generate",
+        "--model",
+        common::text(&empty),
+        "--prompt",
+        "ab",
+    ]);
+    assert_fails(&output, 1, &["empty.gguf", "it is empty"]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::raw;
 use crate::cli::{ChainOptions, Common, PolicyName};
 use crate::device;
 use crate::failure::Failure;
+use crate::files;
 use crate::output;
 use crate::profile::Profile;
 use tidegate_measure::{self as rounds, Contender, Plan, Row, Sample, counted};
@@ -48,6 +49,7 @@ struct Document<'a> {
 pub(crate) fn run(options: &ChainOptions, common: &Common) -> Result<(), Failure> {
     let choice = device::choose(common)?;
     let family = options.queue_family.family();
+    files::check_distinct(&[], &Profile::files(&options.watch))?;
     let profile = Profile::new(&options.watch, common.json)?;
     let device = choice.open(family)?;
     check_size(&device, options.workgroups)?;

@@ -14,6 +14,7 @@ use tidegate_llm::synthetic::{Decoder, Shape, Synthetic, bytes_per_token};
 use crate::cli::{Common, DecodeOptions, PolicyName};
 use crate::device;
 use crate::failure::Failure;
+use crate::files;
 use crate::output;
 use crate::profile::Profile;
 use tidegate_measure::{self as rounds, Contender, Plan, Sample, counted};
@@ -107,6 +108,7 @@ enum Reading {
 /// Runs the benchmark.
 pub(crate) fn run(options: &DecodeOptions, common: &Common) -> Result<(), Failure> {
     let choice = device::choose(common)?;
+    files::check_distinct(&[], &Profile::files(&options.watch))?;
     let profile = Profile::new(&options.watch, common.json)?;
     let device = choice.open(options.queue_family.family())?;
     let shape = options.shape.shape();

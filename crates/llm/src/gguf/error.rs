@@ -27,10 +27,7 @@ pub enum GgufError {
         source: std::io::Error,
     },
     /// The file does not begin with `GGUF`.
-    #[error(
-        "not a GGUF file: it begins with the bytes {found:02x?} where {:02x?} (\"GGUF\") should be; convert the model to GGUF first",
-        super::MAGIC
-    )]
+    #[error("not a GGUF file: {}", beginning(found))]
     NotGguf {
         /// The first bytes of the file.
         found: Vec<u8>,
@@ -236,4 +233,14 @@ pub enum GgufError {
         /// The tensor's name.
         tensor: String,
     },
+}
+
+fn beginning(found: &[u8]) -> String {
+    if found.is_empty() {
+        return "it is empty; fetch it again".to_owned();
+    }
+    format!(
+        "it begins with the bytes {found:02x?} where {:02x?} (\"GGUF\") should be; convert the model to GGUF first",
+        super::MAGIC
+    )
 }
