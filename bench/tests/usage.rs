@@ -1,5 +1,7 @@
 //! What the program says to wrong usage, and with which status.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::process::Command;
 
 /// The status, and what it said on standard error.

@@ -313,7 +313,7 @@ impl Expected {
             None => Ok(()),
             Some((x, word)) => Err(Failure::Failed(format!(
                 "{name}: after {} word {x} is {word} and must be {}: the result is wrong, a defect in Tidegate or in the driver",
-                counted(u64::from(self.launches), "launch"),
+                counted(self.launches, "launch"),
                 all.of(x)
             ))),
         }
