@@ -18,16 +18,12 @@ fn the_sizes_of_runtime_arrays_are_their_own() {
 }";
     let rig = Rig::new(&Options::default());
     let (x, back) = (rig.buffer(256), rig.readback(4));
-    let (read, write) = (Access::Read, Access::ReadWrite);
-    let interface = kernel(
-        &[
-            (0, 0, read, false),
-            (0, 1, read, false),
-            (0, 2, write, false),
-        ],
-        None,
-    );
-    let pipeline = rig.pipeline(wgsl, &interface);
+    let bindings = &[
+        (0, 0, Access::Read),
+        (0, 1, Access::Read),
+        (0, 2, Access::ReadWrite),
+    ];
+    let pipeline = rig.pipeline(&Source::of(wgsl, bindings));
     let mut batch = Batch::default();
     // One buffer, so that only the offsets of its slots change.
     let (a, b, c) = (part(&x, 0, 100), part(&x, 128, 7), part(&x, 192, 4));
@@ -37,16 +33,14 @@ fn the_sizes_of_runtime_arrays_are_their_own() {
     barrier(&mut batch, ALL);
     launch(&mut batch, pipeline, &[a, b, c], &[], [1, 1, 1]);
     barrier(&mut batch, ALL);
-    copy(&mut batch, c, back);
-    batch.host_reads = true;
-    assert_eq!(rig.run_and_read(&batch, &back), [100, 7, 4, 1]);
+    assert_eq!(rig.copy_and_read(&mut batch, c, back), [100, 7, 4, 1]);
 }
 
 #[test]
 fn an_argument_moves_within_its_buffer() {
     let rig = Rig::new(&Options::default());
     let (x, back) = (rig.buffer(256), rig.readback(256));
-    let pipeline = rig.pipeline(LCG, &lcg_kernel());
+    let pipeline = rig.pipeline(&LCG);
     let mut batch = Batch::default();
     upload(&mut batch, x, &(0..256).collect::<Vec<u32>>());
     barrier(&mut batch, ALL);
@@ -54,11 +48,9 @@ fn an_argument_moves_within_its_buffer() {
         launch(&mut batch, pipeline, &[part(&x, first, 64)], &[], [1, 1, 1]);
     }
     barrier(&mut batch, ALL);
-    copy(&mut batch, x, back);
-    batch.host_reads = true;
     let steps = |at: u32| (at / 64 % 2) as usize;
     let words: Vec<u32> = (0..256).map(|at| lcg(at, steps(at))).collect();
-    assert_eq!(rig.run_and_read(&batch, &back), words);
+    assert_eq!(rig.copy_and_read(&mut batch, x, back), words);
 }
 
 #[test]
@@ -76,14 +68,12 @@ var<workgroup> shared_words: array<u32, 64>;
 }";
     let rig = Rig::new(&Options::default());
     let (x, back) = (rig.buffer(256), rig.readback(256));
-    let pipeline = rig.pipeline(wgsl, &lcg_kernel());
+    let pipeline = rig.pipeline(&Source::of(wgsl, LCG.bindings));
     let mut batch = Batch::default();
     upload(&mut batch, x, &(0..256).collect::<Vec<u32>>());
     barrier(&mut batch, ALL);
     launch(&mut batch, pipeline, &[x], &[], [4, 1, 1]);
     barrier(&mut batch, ALL);
-    copy(&mut batch, x, back);
-    batch.host_reads = true;
     let words: Vec<u32> = (0..256).map(|at| at / 64 * 64 + 63 - at % 64).collect();
-    assert_eq!(rig.run_and_read(&batch, &back), words);
+    assert_eq!(rig.copy_and_read(&mut batch, x, back), words);
 }

@@ -86,17 +86,14 @@ fn a_failure_is_told_once_and_names_the_kernels_of_its_encoder() {
     for signals in [false, true] {
         for encoder in [0, 2] {
             let rig = Rig::new(&Options::default());
-            let (first, second) = (
-                rig.pipeline(LCG, &lcg_kernel()),
-                rig.pipeline(LCG, &lcg_kernel()),
-            );
+            let (first, second) = (rig.pipeline(&LCG), rig.pipeline(&LCG));
             let (x, y) = (rig.buffer(64), rig.buffer(64));
             let mut batch = work(first, x);
             barrier(&mut batch, ALL);
             copy(&mut batch, x, y);
             barrier(&mut batch, ALL);
             launch(&mut batch, second, &[y], &[], [1, 1, 1]);
-            rig.observer.inject(fails(encoder, PAGE_FAULT, signals));
+            rig.observer().inject(fails(encoder, PAGE_FAULT, signals));
             let failed = rig.submit(&batch);
             let start = Instant::now();
             assert!(rig.device().wait(failed, SOON_NS).unwrap(), "a hang");
@@ -121,9 +118,9 @@ fn without_a_record_of_encoders_no_kernel_is_blamed() {
         ..Options::default()
     };
     let rig = Rig::new(&options);
-    let pipeline = rig.pipeline(LCG, &lcg_kernel());
+    let pipeline = rig.pipeline(&LCG);
     let x = rig.buffer(64);
-    rig.observer.inject(Fault::Fails(Failure {
+    rig.observer().inject(Fault::Fails(Failure {
         target: Target::Commit(0),
         code: PAGE_FAULT,
         signals: None,
@@ -139,9 +136,9 @@ fn without_a_record_of_encoders_no_kernel_is_blamed() {
 fn a_ticket_is_complete_when_the_status_says_so() {
     for seed in 0..20 {
         let rig = Rig::on(slow(seed), &impatient());
-        let pipeline = rig.pipeline(LCG, &lcg_kernel());
+        let pipeline = rig.pipeline(&LCG);
         let x = rig.buffer(64);
-        rig.observer.inject(fails(0, PAGE_FAULT, true));
+        rig.observer().inject(fails(0, PAGE_FAULT, true));
         let failed = rig.submit(&work(pipeline, x));
         let end = Instant::now() + Duration::from_nanos(SOON_NS);
         let mut told = Ok(0);
@@ -157,9 +154,9 @@ fn what_rests_on_a_failure_is_not_seen_complete_before_it() {
     for signals in [false, true] {
         for seed in 0..20 {
             let rig = Rig::on(slow(seed), &impatient());
-            let pipeline = rig.pipeline(LCG, &lcg_kernel());
+            let pipeline = rig.pipeline(&LCG);
             let (x, y) = (rig.buffer(64), rig.buffer(64));
-            rig.observer.inject(fails(0, PAGE_FAULT, signals));
+            rig.observer().inject(fails(0, PAGE_FAULT, signals));
             let failed = rig.submit(&work(pipeline, x));
             let mut batch = Batch::default();
             batch.waits.push(failed);
@@ -180,9 +177,9 @@ fn what_rests_on_a_failure_is_not_seen_complete_before_it() {
 fn later_batches_of_a_queue_go_on_after_a_failure() {
     for signals in [false, true] {
         let rig = Rig::new(&Options::default());
-        let pipeline = rig.pipeline(LCG, &lcg_kernel());
+        let pipeline = rig.pipeline(&LCG);
         let x = rig.buffer(64);
-        rig.observer.inject(fails(0, PAGE_FAULT, signals));
+        rig.observer().inject(fails(0, PAGE_FAULT, signals));
         let failed = rig.submit(&work(pipeline, x));
         let last = (0..5)
             .map(|_| rig.submit(&work(pipeline, x)))
@@ -200,9 +197,9 @@ fn later_batches_of_a_queue_go_on_after_a_failure() {
 fn batches_in_flight_when_a_failure_is_seen_still_run() {
     for signals in [false, true] {
         let rig = Rig::new(&Options::default());
-        let pipeline = rig.pipeline(LCG, &lcg_kernel());
+        let pipeline = rig.pipeline(&LCG);
         let (x, y, back) = (rig.buffer(1 << 16), rig.buffer(64), rig.readback(1 << 16));
-        rig.observer.inject(fails(0, PAGE_FAULT, signals));
+        rig.observer().inject(fails(0, PAGE_FAULT, signals));
         let failed = rig.submit(&work(pipeline, y));
         let mut batch = Batch::default();
         batch.opening = ALL;
@@ -223,9 +220,7 @@ fn batches_in_flight_when_a_failure_is_seen_still_run() {
         assert_eq!(failure(rig.device().completed(0)).0, failed);
         batch.clear();
         batch.opening = ALL;
-        copy(&mut batch, x, back);
-        batch.host_reads = true;
-        let words = rig.run_and_read(&batch, &back);
+        let words = rig.copy_and_read(&mut batch, x, back);
         let wrong = words.iter().find(|it| **it != lcg(3, 30));
         assert_eq!(wrong, None);
     }
@@ -235,7 +230,7 @@ fn batches_in_flight_when_a_failure_is_seen_still_run() {
 fn a_queue_that_is_full_refuses_and_does_not_wait() {
     let rig = Rig::new(&impatient());
     let x = rig.buffer(64);
-    rig.observer.inject(Fault::Hangs(Target::Commit(0)));
+    rig.observer().inject(Fault::Hangs(Target::Commit(0)));
     let mut batch = Batch::default();
     fill(&mut batch, x, 1);
     let submit = || rig.device().submit(&batch, rig.ticket(0));
@@ -243,7 +238,7 @@ fn a_queue_that_is_full_refuses_and_does_not_wait() {
     assert_eq!(submit(), Err(DeviceError::OutOfMemory));
     // As many as docs/metal.md says.
     assert_eq!(submitted, 256);
-    assert_eq!(rig.observer.violations(), []);
+    assert_eq!(rig.observer().violations(), []);
     rig.abandon();
 }
 
@@ -251,18 +246,18 @@ fn a_queue_that_is_full_refuses_and_does_not_wait() {
 #[test]
 fn what_is_freed_after_a_loss_is_kept_while_a_command_buffer_uses_it() {
     let rig = Rig::new(&impatient());
-    let pipeline = rig.pipeline(LCG, &lcg_kernel());
+    let pipeline = rig.pipeline(&LCG);
     let (x, y) = (rig.buffer(64), rig.buffer(64));
-    rig.observer.inject(Fault::Hangs(Target::Commit(0)));
+    rig.observer().inject(Fault::Hangs(Target::Commit(0)));
     let hangs = rig.ticket(1);
     rig.device().submit(&work(pipeline, y), hangs).unwrap();
-    rig.observer.inject(fails(0, DEVICE_REMOVED, false));
+    rig.observer().inject(fails(0, DEVICE_REMOVED, false));
     let ticket = rig.submit(&work(pipeline, x));
     let lost = rig.device().wait(ticket, WAIT_NS);
     assert!(matches!(lost, Err(DeviceError::Lost { .. })), "{lost:?}");
     rig.device().free(y.memory);
     rig.device().destroy_pipeline(pipeline);
-    assert_eq!(rig.observer.violations(), []);
+    assert_eq!(rig.observer().violations(), []);
     rig.abandon();
 }
 
@@ -270,9 +265,9 @@ fn what_is_freed_after_a_loss_is_kept_while_a_command_buffer_uses_it() {
 fn a_device_that_is_taken_away_is_lost_and_stays_so() {
     for code in [ACCESS_REVOKED, DEVICE_REMOVED] {
         let rig = Rig::new(&Options::default());
-        let pipeline = rig.pipeline(LCG, &lcg_kernel());
+        let pipeline = rig.pipeline(&LCG);
         let x = rig.buffer(64);
-        rig.observer.inject(fails(0, code, false));
+        rig.observer().inject(fails(0, code, false));
         let ticket = rig.submit(&work(pipeline, x));
         let device = rig.device();
         let lost = device.wait(ticket, WAIT_NS);
@@ -293,14 +288,14 @@ fn a_device_that_is_taken_away_is_lost_and_stays_so() {
 #[test]
 fn nil_command_buffers_and_buffers_are_want_of_memory_and_change_nothing() {
     let rig = Rig::new(&Options::default());
-    let pipeline = rig.pipeline(LCG, &lcg_kernel());
+    let pipeline = rig.pipeline(&LCG);
     let (x, back) = (rig.buffer(64), rig.readback(64));
     let mut batch = work(pipeline, x);
     barrier(&mut batch, ALL);
     copy(&mut batch, x, back);
     batch.host_reads = true;
-    rig.observer.inject(Fault::NoCommandBuffer(0));
-    rig.observer.inject(Fault::NoBuffer(0));
+    rig.observer().inject(Fault::NoCommandBuffer(0));
+    rig.observer().inject(Fault::NoBuffer(0));
     let ticket = rig.ticket(0);
     assert_eq!(
         rig.device().submit(&batch, ticket),
@@ -322,9 +317,9 @@ fn a_device_that_hangs_is_waited_for_within_a_bound_and_then_abandoned() {
         ..Options::default()
     };
     let rig = Rig::new(&options);
-    let pipeline = rig.pipeline(LCG, &lcg_kernel());
+    let pipeline = rig.pipeline(&LCG);
     let x = rig.buffer(64);
-    rig.observer.inject(Fault::Hangs(Target::Commit(0)));
+    rig.observer().inject(Fault::Hangs(Target::Commit(0)));
     let ticket = rig.submit(&work(pipeline, x));
     let start = Instant::now();
     assert_eq!(rig.device().wait(ticket, 30_000_000), Ok(false));
@@ -419,9 +414,7 @@ fn staging_memory_is_read_before_it_is_written_again() {
         }
         batch.clear();
         batch.opening = ALL;
-        copy(&mut batch, x, back);
-        batch.host_reads = true;
-        let got = rig.run_and_read(&batch, &back);
+        let got = rig.copy_and_read(&mut batch, x, back);
         let want: Vec<u32> = (0..64 * 8).map(|it| it / 64).collect();
         assert!(got == want, "staging memory was read too late: {got:?}");
     }

@@ -22,7 +22,7 @@ struct Wgsl;
 impl Kernels for Wgsl {
     fn make(&self, which: Which) -> (Kernel, Code) {
         let (kernel, _) = HostKernels.make(which);
-        let code = common::code(&kernels::wgsl(which.name()), &kernel);
+        let code = common::msl(&kernels::wgsl(which.name()), &kernel);
         (kernel, code)
     }
 }

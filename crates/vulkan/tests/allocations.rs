@@ -39,7 +39,7 @@ fn a_warm_submission_allocates_nothing() {
         };
         let rig = Rig::new(&options);
         let (x, y) = (rig.buffer(64), rig.buffer(64));
-        let pipeline = rig.pipeline(LCG, &lcg_kernel());
+        let pipeline = rig.pipeline(&LCG);
         let mut batch = Batch::default();
         let mut round = || {
             batch.clear();

@@ -12,10 +12,10 @@ fn every_cut_gives_the_same_words() {
     for options in every_path() {
         let mut chain = RawChain::open(&Select::Best, &options).unwrap();
         let log = chain.validation_log();
-        let code = Code::Spirv(spirv(LCG));
+        let code = Code::Spirv(spirv(LCG.wgsl));
         assert!(chain.step_one().is_err(), "not prepared");
-        assert!(chain.prepare(&lcg_kernel(), &code, 0, 16).is_err());
-        chain.prepare(&lcg_kernel(), &code, 100, 16).unwrap();
+        assert!(chain.prepare(&LCG.kernel(), &code, 0, 16).is_err());
+        chain.prepare(&LCG.kernel(), &code, 100, 16).unwrap();
         chain.step_each().unwrap();
         chain.step_one().unwrap();
         for cut in [1, 7, 32, 100, 1000] {

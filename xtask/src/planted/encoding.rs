@@ -12,7 +12,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
                 raw.endEncoding();",
         replacement: "raw.updateFence(&self.fences.compute);",
         target: "device",
-        test: "a_chain_of_dependent_launches",
+        test: "contract::a_chain_of_dependent_launches",
         symptom: Symptom::Rule("TwoOpenEncoders"),
     },
     Mistake {
@@ -24,7 +24,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         self.end();",
         replacement: "encoder has to end all the same.",
         target: "refusals",
-        test: "batches_outside_their_buffers",
+        test: "contract::batches_outside_their_buffers",
         symptom: Symptom::Rule("EncoderNeverEnded"),
     },
     Mistake {
@@ -40,7 +40,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
                 .buffer
                 .blitCommandEncoder()",
         target: "device",
-        test: "a_chain_of_dependent_launches",
+        test: "contract::a_chain_of_dependent_launches",
         symptom: Symptom::Rule("TwoOpenEncoders"),
     },
     Mistake {
@@ -53,7 +53,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         replacement: r"raw.endEncoding();
                 raw.updateFence(&self.fences.compute);",
         target: "device",
-        test: "a_chain_of_dependent_launches",
+        test: "contract::a_chain_of_dependent_launches",
         symptom: Symptom::Rule("EncodeAfterEnd"),
     },
     Mistake {
@@ -66,7 +66,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         replacement: r"waits;
                 if compute && false {",
         target: "device",
-        test: "the_opening_barrier_orders_batches",
+        test: "contract::the_opening_barrier_orders_batches",
         symptom: Symptom::Bytes,
     },
     Mistake {
@@ -79,7 +79,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         replacement: r"waits;
             if compute && false {",
         target: "device",
-        test: "a_chain_of_dependent_launches",
+        test: "contract::a_chain_of_dependent_launches",
         symptom: Symptom::Bytes,
     },
     Mistake {
@@ -101,7 +101,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         find: "raw.memoryBarrierWithScope(MTLBarrierScope::Buffers);",
         replacement: "let _ = raw;",
         target: "device",
-        test: "a_chain_of_dependent_launches",
+        test: "contract::a_chain_of_dependent_launches",
         symptom: Symptom::Bytes,
     },
     Mistake {
@@ -112,7 +112,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         find: "MTLBarrierScope::Buffers",
         replacement: "MTLBarrierScope::Textures",
         target: "device",
-        test: "a_chain_of_dependent_launches",
+        test: "contract::a_chain_of_dependent_launches",
         symptom: Symptom::Rule("BarrierScope"),
     },
     Mistake {
@@ -123,7 +123,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         find: "self.scratch.bound.clear();",
         replacement: "",
         target: "device",
-        test: "the_opening_barrier_orders_batches",
+        test: "contract::the_opening_barrier_orders_batches",
         symptom: Symptom::Rule("MissingBuffer"),
     },
     Mistake {
@@ -134,7 +134,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         find: "if !is_words(source) || !is_words(target) {",
         replacement: "if false {",
         target: "device",
-        test: "fills_copies_and_uploads_land_where_they_should",
+        test: "contract::fills_copies_and_uploads_land_where_they_should",
         symptom: Symptom::Rule("BlitAlignment"),
     },
     Mistake {
@@ -145,7 +145,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         find: "rest != [byte; 3] || matches!(self.open, Open::Compute(_))",
         replacement: "rest.is_empty() || matches!(self.open, Open::Compute(_))",
         target: "device",
-        test: "fills_copies_and_uploads_land_where_they_should",
+        test: "contract::fills_copies_and_uploads_land_where_they_should",
         symptom: Symptom::Bytes,
     },
     Mistake {
@@ -156,7 +156,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         find: "map_or(0, |it| it.bytes);",
         replacement: "map_or(0, |it| it.bytes / 4);",
         target: "device",
-        test: "a_chain_of_dependent_launches",
+        test: "contract::a_chain_of_dependent_launches",
         symptom: Symptom::Bytes,
     },
     Mistake {
@@ -178,7 +178,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         find: "raw.setBytes_length_atIndex(address(&self.bytes[start..]), length, slot)",
         replacement: "raw.setBytes_length_atIndex(address(&self.bytes[start..]), length / 4, slot)",
         target: "device",
-        test: "scalars_as_push_constants_change_between_launches",
+        test: "contract::scalars_as_push_constants_change_between_launches",
         symptom: Symptom::Rule("MissingBuffer"),
     },
     Mistake {
@@ -189,7 +189,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         find: "if old.len() == length && given == bytes && rest.iter().all(|it| *it == 0) {",
         replacement: "if old.len() == length && given.len() >= rest.len() {",
         target: "device",
-        test: "scalars_as_push_constants_change_between_launches",
+        test: "contract::scalars_as_push_constants_change_between_launches",
         symptom: Symptom::Bytes,
     },
     Mistake {
@@ -222,7 +222,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         find: "arguments.buffers.iter().map(",
         replacement: "arguments.buffers.iter().rev().map(",
         target: "device",
-        test: "several_groups_and_a_uniform_block",
+        test: "contract::several_groups_and_a_uniform_block",
         symptom: Symptom::Bytes,
     },
     Mistake {
@@ -233,7 +233,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         find: "if !fits || threads > allowed {",
         replacement: "if !fits {",
         target: "refusals",
-        test: "kernels_that_the_device_cannot_have",
+        test: "contract::kernels_that_the_device_cannot_have",
         symptom: Symptom::Says("not refused"),
     },
     Mistake {
@@ -244,7 +244,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         find: "raw.maxTotalThreadsPerThreadgroup().clamp(1, THREADS)",
         replacement: "raw.maxTotalThreadsPerThreadgroup().max(THREADS * 8)",
         target: "device",
-        test: "fills_copies_and_uploads_land_where_they_should",
+        test: "contract::fills_copies_and_uploads_land_where_they_should",
         symptom: Symptom::Rule("ThreadgroupSize"),
     },
     Mistake {
@@ -268,7 +268,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         replacement: r"if keep || pipeline.is_some() {
             std::mem::forget(pipeline);",
         target: "device",
-        test: "indices_are_used_again",
+        test: "contract::indices_are_used_again",
         symptom: Symptom::Rule("LeakedObject"),
     },
 ];

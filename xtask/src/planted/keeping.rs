@@ -45,7 +45,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         replacement: r"buffer.commit();
                 buffer.commit();",
         target: "device",
-        test: "a_chain_of_dependent_launches",
+        test: "contract::a_chain_of_dependent_launches",
         symptom: Symptom::Rule("CommitTwice"),
     },
     Mistake {
@@ -56,7 +56,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         find: "buffer.encodeWaitForEvent_value(other.raw(), ticket.value);",
         replacement: "let _ = other;",
         target: "device",
-        test: "queues_wait_for_each_other",
+        test: "contract::queues_wait_for_each_other",
         symptom: Symptom::Bytes,
     },
     Mistake {
@@ -67,7 +67,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         find: "buffer.encodeSignalEvent_value(timeline.raw(), value);",
         replacement: "",
         target: "device",
-        test: "another_queue_hears_of_a_batch_soon",
+        test: "contract::another_queue_hears_of_a_batch_soon",
         symptom: Symptom::Says("a hang"),
     },
     Mistake {
@@ -140,7 +140,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         find: "if order.is_loose() {",
         replacement: "if order.is_loose() && before == u64::MAX {",
         target: "device",
-        test: "a_signal_stands_for_every_batch_before_it",
+        test: "contract::a_signal_stands_for_every_batch_before_it",
         symptom: Symptom::Bytes,
     },
     Mistake {
@@ -239,7 +239,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         find: "autoreleasepool(|_| queues.submit(device, memory, pipelines, batch, ticket))",
         replacement: "queues.submit(device, memory, pipelines, batch, ticket)",
         target: "device",
-        test: "a_chain_of_dependent_launches",
+        test: "contract::a_chain_of_dependent_launches",
         symptom: Symptom::Rule("NoPool"),
     },
     Mistake {
@@ -265,7 +265,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         find: "if timelines.drain(&self.parts.device, self.drop_wait, self.spin) {",
         replacement: "if !timelines.0.is_empty() {",
         target: "device",
-        test: "the_device_may_be_dropped_with_work_in_flight_and_objects_alive",
+        test: "contract::the_device_may_be_dropped_with_work_in_flight_and_objects_alive",
         symptom: Symptom::Rule("ReleasedWhilePending"),
     },
     Mistake {
