@@ -114,6 +114,10 @@ fn scalars_as_push_constants_change_between_launches() {
             assert_eq!(got[at as usize], (3 + at) * 3 + at);
         }
         assert_eq!(got[63], (0..8).fold(1, |x: u32, at| x * 3 + at));
+        batch.clear();
+        batch.opening = ALL;
+        let got = rig.copy_and_read(&mut batch, y, back);
+        assert_eq!(got, vec![lcg(0, 8); 64]);
     }
 }
 
@@ -321,10 +325,10 @@ fn threads_share_a_device() {
 /// Makes memory and a pipeline, uses them, and gives them back.
 fn take_part(device: &impl Device, thread: u32, round: u32) {
     let (memory, id) = (MemoryId(thread), PipelineId(thread));
-    let size = 1 << (10 + (thread + round) % 8);
+    let (size, own) = (1 << (10 + (thread + round) % 8), thread * 50 + round);
     let access = device.allocate(memory, size, MemoryKind::Readback).unwrap();
     if access.write {
-        let data = vec![round as u8; 512];
+        let data = vec![own as u8; 512];
         device.write(memory, 256, &data).unwrap();
         let mut got = vec![0; 512];
         device.read(memory, 256, &mut got).unwrap();
@@ -336,7 +340,7 @@ fn take_part(device: &impl Device, thread: u32, round: u32) {
     if thread < device.capabilities().queues {
         let x = region(memory, 0, 256);
         let mut batch = Batch::default();
-        fill(&mut batch, x, round);
+        fill(&mut batch, x, own);
         barrier(&mut batch, ALL);
         launch(&mut batch, id, &[x], &[], [1, 1, 1]);
         batch.host_reads = true;
@@ -348,7 +352,7 @@ fn take_part(device: &impl Device, thread: u32, round: u32) {
         assert!(device.wait(ticket, WAIT_NS).unwrap(), "a hang");
         let mut got = vec![0; 256];
         device.read(memory, 0, &mut got).unwrap();
-        assert_eq!(words(&got), [lcg(round, 1); 64]);
+        assert_eq!(words(&got), [lcg(own, 1); 64]);
     }
     assert!(device.completed(0).is_ok());
     device.destroy_pipeline(id);
