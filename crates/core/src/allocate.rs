@@ -67,6 +67,17 @@ impl<D: Device> Drop for Memory<D> {
     }
 }
 
+/// What an allocation found too little of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Short {
+    /// Bytes, within the limit of its side.
+    Side,
+    /// Allocations, of which the device holds so many.
+    Allocations,
+    /// Memory that the device or the system would give.
+    System,
+}
+
 /// Waits for the device that one allocation may make before it gives up. Each wait ends with at least one more submission complete.
 const WAITS_MAX: u32 = 64;
 
@@ -107,35 +118,39 @@ impl<D: Device> Shared<D> {
         bytes: u64,
         kind: MemoryKind,
     ) -> Result<MemoryId, Error> {
-        for _ in 0..WAITS_MAX {
-            if let Some(id) = self.allocate_now(size, kind)? {
-                return Ok(id);
-            }
-            let oldest = self.state().oldest_freed();
-            let Some(ticket) = oldest else { break };
+        let mut waits = 0;
+        loop {
+            let short = match self.allocate_now(size, kind)? {
+                Ok(id) => return Ok(id),
+                Err(short) => short,
+            };
+            let helps = |it: MemoryKind| short != Short::Side || it.side() == kind.side();
+            let oldest = self.state().oldest_freed(helps);
+            let Some(ticket) = oldest.filter(|_| waits < WAITS_MAX) else {
+                return Err(self.no_room(short, bytes, kind));
+            };
+            waits += 1;
             self.submit(ticket.queue, ticket.value, Cause::Memory)?;
             self.state().counters.stalls += 1;
             self.wait_submitted(ticket)?;
         }
-        let last = self.allocate_now(size, kind)?;
-        last.ok_or_else(|| self.no_room(bytes, kind))
     }
 
-    /// Allocates without waiting; `None` if memory is short.
-    fn allocate_now(&self, size: u64, kind: MemoryKind) -> Result<Option<MemoryId>, Error> {
+    /// Allocates without waiting, or says what there is too little of.
+    fn allocate_now(&self, size: u64, kind: MemoryKind) -> Result<Result<MemoryId, Short>, Error> {
         let mut state = self.state();
         state.check_lost()?;
         if let Some(id) = self.reuse(&mut state, size, kind)? {
-            return Ok(Some(id));
+            return Ok(Ok(id));
         }
         let held = state.held(kind).saturating_add(size);
         let excess = held.saturating_sub(self.allowed(kind));
         if excess > 0 && self.trim(&mut state, excess, |it| it.side() == kind.side()) < excess {
-            return Ok(None);
+            return Ok(Err(Short::Side));
         }
         let allocations_max = self.device.capabilities().allocations_max;
         if state.memory.live >= allocations_max && self.trim(&mut state, 1, |_| true) == 0 {
-            return Ok(None);
+            return Ok(Err(Short::Allocations));
         }
         for _ in 0..2 {
             let id = state.memory.reserve();
@@ -165,7 +180,7 @@ impl<D: Device> Shared<D> {
                     state.memory.insert(id, row);
                     state.counters.allocations += 1;
                     state.note_memory_peak();
-                    return Ok(Some(id));
+                    return Ok(Ok(id));
                 }
                 Err(error) => {
                     state.memory.remove(id);
@@ -180,7 +195,7 @@ impl<D: Device> Shared<D> {
                 break;
             }
         }
-        Ok(None)
+        Ok(Err(Short::System))
     }
 
     /// Takes freed memory of the same size whose last work is complete.
@@ -264,12 +279,13 @@ impl<D: Device> Shared<D> {
     }
 
     /// Why an allocation found no room although all was tried.
-    fn no_room(&self, requested: u64, kind: MemoryKind) -> Error {
-        let allowed = self.device.capabilities().allocations_max;
-        if self.state().memory.live >= allowed {
-            return Error::TooManyAllocations { allowed };
+    fn no_room(&self, short: Short, requested: u64, kind: MemoryKind) -> Error {
+        match short {
+            Short::Allocations => Error::TooManyAllocations {
+                allowed: self.device.capabilities().allocations_max,
+            },
+            Short::Side | Short::System => self.out_of_memory(requested, kind),
         }
-        self.out_of_memory(requested, kind)
     }
 
     pub(crate) fn out_of_memory(&self, requested: u64, kind: MemoryKind) -> Error {
@@ -325,11 +341,12 @@ impl State {
         self.idle(region, true)
     }
 
-    /// The next ticket whose completion frees some memory.
-    fn oldest_freed(&self) -> Option<Ticket> {
+    /// The next ticket whose completion frees some memory of the kinds that `choose` picks.
+    fn oldest_freed(&self, choose: impl Fn(MemoryKind) -> bool) -> Option<Ticket> {
         self.memory
             .all_cached()
             .filter_map(|id| self.memory.row(id))
+            .filter(|row| choose(row.kind))
             .flat_map(|row| row.before(true))
             .filter(|(queue, value)| *value > self.lane(*queue).completed)
             .min_by_key(|(_, value)| *value)

@@ -41,6 +41,10 @@ pub(crate) struct Shared<D: Device> {
     pub(crate) device: D,
     pub(crate) limits: Limits,
     pub(crate) slots: Vec<Mutex<Slot>>,
+    /// Held while a queue's staging ring is made. Taken before slots and state.
+    pub(crate) rings: Mutex<()>,
+    /// Held while a trace starts or ends. Taken before the state.
+    pub(crate) tracing: Mutex<()>,
     state: Mutex<State>,
     /// Where the device tells in which process this is, and what it told at first.
     process: Option<(&'static AtomicU32, u32)>,
@@ -80,6 +84,8 @@ impl<D: Device> Context<D> {
                 device,
                 limits,
                 slots: (0..queues).map(|_| Mutex::default()).collect(),
+                rings: Mutex::default(),
+                tracing: Mutex::default(),
                 state: Mutex::new(state),
                 host_done: Condvar::new(),
             }),

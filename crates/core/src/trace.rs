@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use crate::batch::Batch;
 use crate::command::{Command, Ticket};
@@ -178,12 +178,18 @@ impl<D: Device> Context<D> {
     /// # Errors
     /// [`Error::Lost`].
     pub fn start_trace(&self, events_max: usize) -> Result<bool, Error> {
-        // Under the lock, so that a trace which another thread ends does not turn this one's times off.
-        let mut state = self.0.state();
-        state.check_lost()?;
+        self.0.check_forked()?;
+        // So that a trace which another thread ends does not turn this one's times off. Without the state: a device may have to wait until a batch is encoded.
+        let _alone = self
+            .0
+            .tracing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.0.state().check_lost()?;
         let tells = self.0.device.set_timing(true);
         // What an earlier trace left.
         self.0.device.take_timings(&mut Vec::new());
+        let mut state = self.0.state();
         for lane in &mut state.lanes {
             (lane.began_ns, lane.began_taken_ns) = (0, 0);
         }
@@ -204,12 +210,15 @@ impl<D: Device> Context<D> {
     /// [`Error::Forked`].
     pub fn end_trace(&self) -> Result<Trace, Error> {
         self.0.check_forked()?;
+        let _alone = self
+            .0
+            .tracing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let tracer = self.0.state().tracer.take();
         let mut timings = Vec::new();
-        let mut state = self.0.state();
         self.0.device.take_timings(&mut timings);
         self.0.device.set_timing(false);
-        let tracer = state.tracer.take();
-        drop(state);
         Ok(tracer.map_or_else(Trace::default, |it| it.finish(&timings)))
     }
 }

@@ -1,6 +1,7 @@
 //! Uploads, downloads, copies and fills.
 
 use std::fmt;
+use std::sync::PoisonError;
 
 use crate::allocate::Memory;
 use crate::command::{Command, Region, Stages, Ticket};
@@ -449,20 +450,16 @@ impl<D: Device> Shared<D> {
         }
     }
 
-    /// Allocates a queue's staging ring when it is first needed.
+    /// Allocates a queue's staging ring when it is first needed. Another thread that needs it meanwhile waits, as it may find no room for a second.
     fn allocate_ring(&self, queue: u32) -> Result<(), Error> {
+        let _alone = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.state().lane(queue).ring_memory.is_some() {
+            return Ok(());
+        }
         let bytes = self.limits.staging_bytes;
         let size = capacity(bytes).unwrap_or(bytes);
         let id = self.allocate(size, bytes, MemoryKind::Upload)?;
-        let mut state = self.state();
-        let lane = state.lane_mut(queue);
-        if lane.ring_memory.is_none() {
-            lane.ring_memory = Some(id);
-            return Ok(());
-        }
-        // Another thread was faster; keep this one for the next request of its size.
-        state.release(id);
-        self.trim_excess(&mut state);
+        self.state().lane_mut(queue).ring_memory = Some(id);
         Ok(())
     }
 }

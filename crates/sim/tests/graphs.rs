@@ -382,3 +382,22 @@ fn a_graph_does_not_wait_for_the_event_that_it_records() {
     );
     sim.assert_clean();
 }
+
+/// What a graph writes after its arguments were changed, the host may look at, if it may look at them at all.
+#[test]
+fn changed_arguments_may_be_read_in_place() {
+    let (sim, context) = open(Limits::default());
+    let mut stream = context.stream(Policy::UntilSync).unwrap();
+    let x = buffer(&context);
+    let y = context.allocate(BYTES, MemoryKind::Readback).unwrap();
+    stream.fill(&y, 0, BYTES, &[0]).unwrap();
+    let mut graph = adder(&mut stream, &x, 1);
+    let regions = [y.region(0, BYTES).unwrap()];
+    let changed = graph.set_arguments(&mut stream, 0, plus_one(&regions));
+    changed.unwrap();
+    stream.launch_graph(&graph).unwrap();
+    stream.synchronize().unwrap();
+    let words = read(&mut stream, &y);
+    assert!(words.chunks(4).all(|it| it == [1, 0, 0, 0]), "{words:?}");
+    sim.assert_clean();
+}

@@ -4,6 +4,12 @@
     reason = "helpers of tests, too, may stop at the first surprise"
 )]
 
+mod nosy;
+
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use nosy::{Call, Nosy};
 use tidegate_core::{Arguments, Context, Error, Limits, MemoryKind, Policy};
 use tidegate_sim::{Setup, Sim, kernels};
 
@@ -51,6 +57,66 @@ fn a_freed_allocation_in_flight_makes_room_for_another() {
     let wants = Error::TooManyAllocations { allowed: 2 };
     assert_eq!(more.map(|_| ()), Err(wants));
     drop((y, z));
+    sim.assert_clean();
+}
+
+/// Work that holds memory of the other side is neither submitted nor waited for: it would help nobody.
+#[test]
+fn what_is_freed_on_the_other_side_is_not_waited_for() {
+    let limits = Limits {
+        host_bytes_max: 64 * KIB,
+        ..Limits::default()
+    };
+    let sim = Sim::new(1);
+    let context = Context::new(sim.clone(), limits);
+    let mut stream = context.stream(Policy::UntilSync).unwrap();
+    let _full = context.allocate(64 * KIB, MemoryKind::Readback).unwrap();
+    let x = context.allocate(64 * KIB, MemoryKind::Device).unwrap();
+    stream.fill(&x, 0, 64 * KIB, &[1]).unwrap();
+    drop(x);
+    let more = context.allocate(KIB, MemoryKind::Readback);
+    assert!(matches!(more, Err(Error::OutOfMemory { .. })), "{more:?}");
+    let counters = context.counters();
+    assert_eq!((counters.submissions, counters.stalls), (0, 0));
+    sim.assert_clean();
+}
+
+/// Two threads that are the first to upload on a queue need one ring, and room for one.
+#[test]
+fn threads_that_need_a_ring_at_once_share_it() {
+    let limits = Limits {
+        host_bytes_max: 48 * KIB,
+        staging_bytes: 32 * KIB,
+        direct: false,
+        ..Limits::default()
+    };
+    let mut setup = Setup::default();
+    setup.capabilities.queues = 1;
+    let sim = Sim::with(1, setup);
+    let (comes, may_come) = channel::<()>();
+    let nosy = Nosy::new(sim.clone(), move |call| {
+        if call == Call::AllocateUpload {
+            let _ = comes.send(());
+            // The other one is under way by then. If it is not, this test sees nothing.
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let context = Context::new(nosy, limits);
+    let upload = |context: &Context<Nosy>| {
+        let x = context.allocate(8 * KIB, MemoryKind::Device).unwrap();
+        let mut stream = context.stream(Policy::UntilSync).unwrap();
+        stream.upload(&x, 0, &[1; 8192])?;
+        stream.synchronize()
+    };
+    std::thread::scope(|scope| {
+        let (upload, context) = (&upload, &context);
+        let second = scope.spawn(move || {
+            may_come.recv().unwrap();
+            upload(context)
+        });
+        upload(context).unwrap();
+        second.join().unwrap().unwrap();
+    });
     sim.assert_clean();
 }
 

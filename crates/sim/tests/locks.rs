@@ -129,13 +129,15 @@ fn a_large_graph_holds_nobody_up() {
     });
 }
 
-/// A backend's tables of pipelines and graphs may be in use for as long as a batch is encoded: whoever drops a kernel or a graph waits for that, and nobody else.
+/// A backend's tables of pipelines and graphs may be in use for as long as a batch is encoded: whoever drops a kernel or a graph waits for that with no lock of core's held. A
+/// kernel that another thread makes meanwhile gets no number that the device still has.
 #[test]
 fn what_is_dropped_is_destroyed_while_others_record() {
     let (asks, asked) = channel();
     let (answers, answered) = channel::<()>();
     let (says, said) = channel();
-    let nosy = Nosy::new(Sim::new(5), move |call| {
+    let sim = Sim::new(5);
+    let nosy = Nosy::new(sim.clone(), move |call| {
         if call == Call::Destroy {
             let _ = asks.send(());
             let _ = says.send(answered.recv_timeout(Duration::from_secs(2)).is_ok());
@@ -144,10 +146,13 @@ fn what_is_dropped_is_destroyed_while_others_record() {
     let context = Context::new(nosy, Limits::default());
     let other = context.clone();
     let thread = std::thread::spawn(move || {
+        let mut made = Vec::new();
         for () in asked.iter().take(2) {
-            other.counters();
+            let (kernel, code) = kernels::affine();
+            made.push(other.pipeline(kernel, &code).unwrap());
             let _ = answers.send(());
         }
+        made
     });
     let mut stream = context.stream(Policy::UntilSync).unwrap();
     let buffers = [context.allocate(BYTES, MemoryKind::Device).unwrap()];
@@ -159,5 +164,6 @@ fn what_is_dropped_is_destroyed_while_others_record() {
     drop(graph);
     let seen: Vec<bool> = said.try_iter().collect();
     assert_eq!(seen, [true, true]);
-    thread.join().unwrap();
+    assert_eq!(thread.join().unwrap().len(), 2);
+    sim.assert_clean();
 }

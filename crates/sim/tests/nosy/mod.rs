@@ -1,6 +1,8 @@
 //! A device that calls somebody in the middle of what core asks of it.
 
-use tidegate_core::{Batch, Device, DeviceError, GraphId, MemoryId, PipelineId, Ticket};
+use tidegate_core::{
+    Batch, Device, DeviceError, GraphId, HostAccess, MemoryId, MemoryKind, PipelineId, Ticket,
+};
 use tidegate_sim::Sim;
 
 /// What core asks for.
@@ -10,6 +12,8 @@ pub(crate) enum Call {
     Write,
     Read,
     Destroy,
+    /// Of memory that the host writes.
+    AllocateUpload,
 }
 
 /// The device in between.
@@ -29,9 +33,21 @@ impl Nosy {
 }
 
 impl Device for Nosy {
-    tidegate_sim::pass_on!(sim: capabilities process now_ns allocate free memory_available);
+    tidegate_sim::pass_on!(sim: capabilities process now_ns free memory_available);
     tidegate_sim::pass_on!(sim: create_pipeline set_timing take_timings);
     tidegate_sim::pass_on!(sim: completed wait);
+
+    fn allocate(
+        &self,
+        id: MemoryId,
+        bytes: u64,
+        kind: MemoryKind,
+    ) -> Result<HostAccess, DeviceError> {
+        if kind == MemoryKind::Upload {
+            (self.tell)(Call::AllocateUpload);
+        }
+        self.sim.allocate(id, bytes, kind)
+    }
 
     fn write(&self, id: MemoryId, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
         (self.tell)(Call::Write);
