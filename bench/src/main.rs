@@ -4,9 +4,8 @@
 
 use std::cell::OnceCell;
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use tidegate_bench::raw::{Family, Gpu, Signal};
 use tidegate_bench::report::{self, Document, Machine, Outcome};
 use tidegate_bench::workloads::{Bench, Workload};
 use tidegate_bench::{plot, targets};
-use tidegate_measure::{Plan, Turn};
+use tidegate_measure::{Plan, PlannedFile, Turn};
 
 /// Tidegate, hand-written Vulkan and wgpu do the same work in turns, in one process
 #[derive(Debug, Parser)]
@@ -114,9 +113,7 @@ fn has_left(error: &anyhow::Error) -> bool {
 fn run(options: &Options) -> Result<()> {
     let mut notes = Vec::new();
     let bench = open(options, &mut notes)?;
-    // Made before the work, which takes minutes.
-    let plot = options.plot.as_ref();
-    let plot = plot.map(|path| Ok::<_, anyhow::Error>((path, create(path)?)));
+    let plot = options.plot.as_deref().map(PlannedFile::open);
     let plot = plot.transpose()?;
     let machine = machine(&bench, options)?;
     progress(&machine.line());
@@ -140,7 +137,11 @@ fn run(options: &Options) -> Result<()> {
         let measured = tidegate_measure::run(&mut rows, &plan, &mut || {});
         let outcome = Outcome::new(&workload, measured.with_context(|| workload.name.clone())?);
         if !options.json {
-            print(&outcome.table())?;
+            match print(&outcome.table()) {
+                // The plot is still wanted.
+                Err(error) if plot.is_some() && has_left(&error) => {}
+                printed => printed?,
+            }
         }
         outcomes.push(outcome);
     }
@@ -165,9 +166,8 @@ fn run(options: &Options) -> Result<()> {
         decode: decode(options, &mut notes),
         notes,
     };
-    if let Some((path, mut file)) = plot {
-        file.write_all(plot::svg(&document).as_bytes())
-            .with_context(|| cannot_be_written(path))?;
+    if let Some(mut plot) = plot {
+        plot.write(plot::svg(&document).as_bytes())?;
     }
     if options.json {
         return print(&(serde_json::to_string_pretty(&document)? + "\n"));
@@ -217,14 +217,6 @@ fn is_there(wanted: &str) -> bool {
             .any(|it| it.capabilities.name.to_lowercase().contains(&wanted)),
     };
     devices.is_empty() || (is_found && !wanted.is_empty())
-}
-
-fn create(path: &Path) -> Result<File> {
-    File::create(path).with_context(|| cannot_be_written(path))
-}
-
-fn cannot_be_written(path: &Path) -> String {
-    format!("{} cannot be written", path.display())
 }
 
 fn machine(bench: &Bench, options: &Options) -> Result<Machine> {

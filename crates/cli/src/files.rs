@@ -9,18 +9,17 @@ pub(crate) fn check_distinct(
     read: &[(&str, &Path)],
     written: &[(&str, Option<PathBuf>)],
 ) -> Result<(), Failure> {
-    let mut seen: Vec<(&str, PathBuf)> = read
+    let mut seen: Vec<(&str, Place)> = read
         .iter()
         .filter_map(|(option, path)| Some((*option, place(path)?)))
         .collect();
     for (option, path) in written {
-        let Some(place) = path.as_deref().and_then(place) else {
-            continue;
-        };
+        let Some(path) = path else { continue };
+        let Some(place) = place(path) else { continue };
         if let Some((other, _)) = seen.iter().find(|it| it.1 == place) {
             return Err(Failure::Usage(format!(
                 "{other} and {option} name the same file, {}",
-                place.display()
+                path.display()
             )));
         }
         seen.push((option, place));
@@ -28,14 +27,28 @@ pub(crate) fn check_distinct(
     Ok(())
 }
 
+/// What tells files apart.
+#[derive(PartialEq, Eq)]
+enum Place {
+    Path(PathBuf),
+    /// Its device and its number there, which all its names share.
+    #[cfg(unix)]
+    Inode(u64, u64),
+}
+
 /// Where a file is or will be, however it is written; none for a device such as `/dev/null`, which may be named twice.
-fn place(path: &Path) -> Option<PathBuf> {
-    match path.canonicalize() {
-        Ok(place) => place.is_file().then_some(place),
-        Err(_) => {
-            let folder = path.parent().filter(|it| *it != Path::new(""));
-            let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
-            Some(folder.join(path.file_name()?))
-        }
+fn place(path: &Path) -> Option<Place> {
+    if let Ok(about) = path.metadata() {
+        #[cfg(unix)]
+        let place = {
+            use std::os::unix::fs::MetadataExt as _;
+            Place::Inode(about.dev(), about.ino())
+        };
+        #[cfg(not(unix))]
+        let place = Place::Path(path.canonicalize().ok()?);
+        return about.is_file().then_some(place);
     }
+    let folder = path.parent().filter(|it| *it != Path::new(""));
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
+    Some(Place::Path(folder.join(path.file_name()?)))
 }

@@ -1,9 +1,6 @@
 //! `tidegate generate`.
 
-use std::fs::File;
-use std::io::Write as _;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,7 +8,7 @@ use serde_json::Value;
 use tidegate::Device;
 use tidegate_llm::text::TextStream;
 use tidegate_llm::{GenerateOptions as ModelOptions, Generated, Model};
-use tidegate_measure::counted;
+use tidegate_measure::{PlannedFile, counted};
 
 use crate::cli::{Common, GenerateOptions, PromptOptions};
 use crate::failure::Failure;
@@ -53,7 +50,9 @@ pub(crate) fn run(options: &GenerateOptions, common: &Common) -> Result<(), Fail
     let context = file.config().context_tokens;
     check_context(prompt.len(), options.max_tokens, context)?;
     let profile = Profile::new(&options.watch, common.json)?;
-    let stats = options.stats.as_deref().map(Stats::create).transpose()?;
+    let wrong = |it| Failure::Failed(format!("--stats {it}"));
+    let stats = options.stats.as_deref().map(PlannedFile::open);
+    let stats = stats.transpose().map_err(wrong)?;
     if options.temperature == 0.0 && (options.top_p.is_some() || options.top_k.is_some()) {
         output::warning(
             "--top-p and --top-k do nothing at --temperature 0, which always takes the likeliest token",
@@ -77,8 +76,9 @@ pub(crate) fn run(options: &GenerateOptions, common: &Common) -> Result<(), Fail
         policy: options.policy.name(),
         counters: counters::document(&device.counters()),
     };
-    if let Some(stats) = stats {
-        stats.write(&document)?;
+    if let Some(mut stats) = stats {
+        let text = serde_json::to_string(&document).map_err(Failure::failed)? + "\n";
+        stats.write(text.as_bytes()).map_err(wrong)?;
     }
     summary(&document, &device);
     if common.json {
@@ -189,36 +189,6 @@ fn summary(document: &Document<'_>, device: &Device) {
         document.device,
         document.policy
     ));
-}
-
-/// The file of `--stats`, which is made before the work, so that the work is not lost for want of a place.
-struct Stats<'a> {
-    path: &'a Path,
-    file: File,
-}
-
-impl<'a> Stats<'a> {
-    fn create(path: &'a Path) -> Result<Self, Failure> {
-        match File::create(path) {
-            Ok(file) => Ok(Self { path, file }),
-            Err(error) => Err(Failure::Failed(format!(
-                "cannot write --stats {}: {error}",
-                path.display()
-            ))),
-        }
-    }
-
-    fn write(mut self, document: &Document<'_>) -> Result<(), Failure> {
-        let text = serde_json::to_string(document).map_err(Failure::failed)?;
-        writeln!(self.file, "{text}")
-            .and_then(|()| self.file.flush())
-            .map_err(|error| {
-                Failure::Failed(format!(
-                    "cannot write --stats {}: {error}",
-                    self.path.display()
-                ))
-            })
-    }
 }
 
 #[cfg(test)]

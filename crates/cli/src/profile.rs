@@ -1,12 +1,11 @@
 //! `--trace` and `--profile`: what happened when, as files and as a table.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 use tidegate::{Device, KernelTime, Trace};
+use tidegate_measure::PlannedFile;
 
 use crate::cli::Watch;
 use crate::failure::Failure;
@@ -18,21 +17,22 @@ const EVENTS_MAX: usize = 1 << 20;
 const PAGE: &str = "tidegate-profile.html";
 const TEMPLATE: &str = include_str!("profile.html");
 
-/// What the user wants to see. Files are made before any work, so that nobody waits for what cannot be written.
+/// What the user wants to see.
 #[derive(Debug)]
 pub(crate) struct Profile {
-    trace: Option<(PathBuf, File)>,
-    page: Option<(PathBuf, File)>,
+    trace: Option<PlannedFile>,
+    page: Option<PlannedFile>,
     quiet: bool,
 }
 
 impl Profile {
-    /// Makes the files. With `quiet`, standard output is for something else.
+    /// Opens the files. With `quiet`, standard output is for something else.
     pub(crate) fn new(watch: &Watch, quiet: bool) -> Result<Self, Failure> {
         let [(_, trace), (_, page)] = Self::files(watch);
+        let open = |path: Option<PathBuf>| path.map(|it| PlannedFile::open(&it)).transpose();
         Ok(Self {
-            trace: trace.map(create).transpose()?,
-            page: page.map(create).transpose()?,
+            trace: open(trace).map_err(Failure::failed)?,
+            page: open(page).map_err(Failure::failed)?,
             quiet,
         })
     }
@@ -79,37 +79,27 @@ impl Profile {
             "While traced, each command takes two timestamps and graphs are not replayed: times without a trace are shorter.",
         );
         let about = about(device, &trace);
-        if let Some((path, file)) = self.trace {
-            write(&path, file, trace.to_json().as_bytes())?;
+        if let Some(mut file) = self.trace {
+            let written = file.write(trace.to_json().as_bytes());
+            written.map_err(Failure::failed)?;
             output::note(&format!(
                 "trace: {} (open it at https://ui.perfetto.dev or chrome://tracing)",
-                path.display()
+                file.path().display()
             ));
         }
-        if let Some((path, file)) = self.page {
-            write(&path, file, page(&about, &kernels, &trace)?.as_bytes())?;
+        if let Some(mut file) = self.page {
+            let page = page(&about, &kernels, &trace)?;
+            file.write(page.as_bytes()).map_err(Failure::failed)?;
             let table = table(&about, &kernels);
             if self.quiet {
                 output::note(table.trim_end());
             } else {
                 output::print(&table)?;
             }
-            output::note(&format!("timeline: {}", path.display()));
+            output::note(&format!("timeline: {}", file.path().display()));
         }
         Ok(())
     }
-}
-
-fn create(path: PathBuf) -> Result<(PathBuf, File), Failure> {
-    let file = File::create(&path).map_err(|error| {
-        Failure::Failed(format!("{} cannot be written: {error}", path.display()))
-    })?;
-    Ok((path, file))
-}
-
-fn write(path: &Path, mut file: File, bytes: &[u8]) -> Result<(), Failure> {
-    file.write_all(bytes)
-        .map_err(|error| Failure::Failed(format!("{} cannot be written: {error}", path.display())))
 }
 
 fn about(device: &Device, trace: &Trace) -> String {

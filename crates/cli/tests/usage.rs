@@ -158,12 +158,16 @@ fn no_file_is_written_over_another_of_the_run() {
     let around = around.join(model.file_name().unwrap());
     let around = common::text(&around);
     let fresh = format!("{text_path}.new");
+    let linked = format!("{model_path}.linked");
+    let _ = std::fs::remove_file(&linked);
+    std::fs::hard_link(&model, &linked).unwrap();
     let generate = ["generate", "--model", &model_path, "--prompt", "ab"];
     let score = ["score", "--model", &model_path, "--file", &text_path];
     let profile = format!("--profile={text_path}");
     for (command, wrong, words) in [
         (&generate, &["--stats", around][..], "--model and --stats"),
         (&generate, &["--trace", around], "--model and --trace"),
+        (&generate, &["--stats", &linked], "--model and --stats"),
         (&score, &[profile.as_str()], "--file and --profile"),
         (
             &generate,
@@ -188,6 +192,15 @@ fn no_file_is_written_over_another_of_the_run() {
     if cfg!(unix) {
         assert_succeeds(&run(&[&generate[..], &nowhere].concat()));
     }
+}
+
+#[test]
+fn work_that_fails_leaves_an_output_as_it_was() {
+    let kept = common::file("kept.json", b"an older trace");
+    let too_many = ["bench", "chain", "--workgroups", "16777216", "--trace"];
+    let output = run(&[&too_many[..], &[common::text(&kept)]].concat());
+    assert_fails(&output, 2, &["--workgroups"]);
+    assert_eq!(std::fs::read(&kept).unwrap(), b"an older trace");
 }
 
 #[test]

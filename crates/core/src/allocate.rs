@@ -88,7 +88,7 @@ impl<D: Device> Context<D> {
     /// back to the system, and as a last resort the oldest work that holds freed memory is waited for.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], [`Error::TooManyAllocations`], [`Error::OutOfMemory`], [`Error::Lost`].
+    /// [`Error::TooLarge`], [`Error::TooManyAllocations`], [`Error::OutOfMemory`], [`Error::Lost`]; where work is waited for, [`Error::Stalled`], [`Error::SubmissionOutOfMemory`] and [`Error::Failed`].
     pub fn allocate(&self, bytes: u64, kind: MemoryKind) -> Result<Memory<D>, Error> {
         self.0.check_forked()?;
         let allowed = self.capabilities().allocation_bytes_max;

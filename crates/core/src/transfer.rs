@@ -114,7 +114,7 @@ impl<D: Device> Stream<D> {
     /// waits for the oldest upload when it is full.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`], [`Error::ForeignDevice`], [`Error::Misaligned`] on devices with a copy alignment; [`Error::OutOfMemory`] if the ring cannot be allocated; [`Error::Lost`];
+    /// [`Error::OutOfRange`], [`Error::ForeignDevice`], [`Error::Misaligned`] on devices with a copy alignment; [`Error::OutOfMemory`] if the ring cannot be allocated; where room is waited for, [`Error::Stalled`] and [`Error::SubmissionOutOfMemory`]; [`Error::Lost`];
     /// [`Error::Failed`]. After an error part of a large upload may have been recorded.
     pub fn upload(&mut self, target: &Memory<D>, offset: u64, data: &[u8]) -> Result<(), Error> {
         self.check_owner(target.context())?;
@@ -198,7 +198,7 @@ impl<D: Device> Stream<D> {
     /// Starts to copy `bytes` bytes from `offset` of `source` to the host, as they are at this point of the stream.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`], [`Error::ForeignDevice`], [`Error::Misaligned`] on devices with a copy alignment; [`Error::OutOfMemory`] for the memory that the host reads; [`Error::Lost`];
+    /// [`Error::OutOfRange`], [`Error::ForeignDevice`], [`Error::Misaligned`] on devices with a copy alignment; [`Error::OutOfMemory`] for the memory that the host reads; where room is waited for, [`Error::Stalled`] and [`Error::SubmissionOutOfMemory`]; [`Error::Lost`];
     /// [`Error::Failed`].
     pub fn download(
         &mut self,
@@ -268,7 +268,7 @@ impl<D: Device> Stream<D> {
     /// Copies `bytes` bytes between two buffers of the same device.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`], [`Error::OverlappingCopy`], [`Error::ForeignDevice`], [`Error::Misaligned`] on devices with a copy alignment; [`Error::Lost`]; [`Error::Failed`].
+    /// [`Error::OutOfRange`], [`Error::OverlappingCopy`], [`Error::ForeignDevice`], [`Error::Misaligned`] on devices with a copy alignment; where room is waited for, [`Error::Stalled`] and [`Error::SubmissionOutOfMemory`]; [`Error::Lost`]; [`Error::Failed`].
     pub fn copy(
         &mut self,
         source: &Memory<D>,
@@ -311,7 +311,7 @@ impl<D: Device> Stream<D> {
     ///
     /// # Errors
     /// [`Error::SizeMismatch`] if `bytes` is no multiple of the pattern or the pattern is empty; [`Error::OutOfRange`], [`Error::ForeignDevice`], [`Error::Misaligned`] on devices
-    /// with a copy alignment; [`Error::Lost`]; [`Error::Failed`]. After an error part of a fill that goes through the staging ring may have been recorded.
+    /// with a copy alignment; where room is waited for, [`Error::Stalled`] and [`Error::SubmissionOutOfMemory`]; [`Error::Lost`]; [`Error::Failed`]. After an error part of a fill that goes through the staging ring may have been recorded.
     pub fn fill(
         &mut self,
         target: &Memory<D>,

@@ -1,9 +1,13 @@
 //! Contenders that take turns in one process, so that whatever else the machine does meets all of them alike.
 #![forbid(unsafe_code)]
 
+mod file;
+
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+
+pub use crate::file::PlannedFile;
 
 /// One way of doing the same work.
 pub trait Contender<E> {
