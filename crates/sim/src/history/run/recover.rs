@@ -91,9 +91,9 @@ impl<D: Device, K: Kernels> Runner<'_, D, K> {
                 continue;
             }
             return match error {
-                Error::OutOfMemory { .. } | Error::TooManyAllocations { .. } if it.scarce => {
-                    Ok(false)
-                }
+                // The last of many tries may have met a planned fault instead of what is scarce.
+                Error::TooManyAllocations { .. } if it.scarce => Ok(false),
+                error if it.scarce && is_short_of_memory(&error) => Ok(false),
                 Error::Stalled { .. } if it.stalls => {
                     self.met.is_stuck = true;
                     Ok(false)
