@@ -11,6 +11,7 @@ use clap::Args;
 use tidegate_measure::counted;
 
 use crate::parts::Count;
+use crate::soak::values;
 use crate::{shell, terminal};
 
 #[derive(Args)]
@@ -26,9 +27,9 @@ pub(crate) struct Options {
     /// Which target; may be repeated. All of them if not given
     #[arg(long, value_name = "NAME", value_parser = names())]
     target: Vec<String>,
-    /// Minutes for each target
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    minutes: u64,
+    /// Minutes for each target, such as 0.5
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = values::minutes, allow_negative_numbers = true)]
+    minutes: f64,
     /// Run one target on this file, once, instead
     #[arg(
         long,
@@ -119,7 +120,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             tidy(target, &built)?;
             continue;
         }
-        match fuzz(target, &built, 60 * options.minutes) {
+        match fuzz(target, &built, (60.0 * options.minutes).ceil() as u64) {
             Ok(found) => terminal::print(&found.line(target.name)),
             Err(error) => {
                 terminal::error(&error);
@@ -404,7 +405,7 @@ mod tests {
         for (wrong, words) in [("missing", "cannot be read"), ("corpus", "is a folder")] {
             let error = run(&Options {
                 target: vec!["wgsl".to_owned()],
-                minutes: 1,
+                minutes: 1.0,
                 input: Some(folder().join(wrong)),
                 tidy: false,
             });

@@ -11,7 +11,7 @@ use crate::test::Run;
 use crate::{bench, metal, shell};
 
 #[path = "../../crates/soak/src/values.rs"]
-mod values;
+pub(crate) mod values;
 
 #[derive(Args)]
 #[command(after_help = "Examples:

@@ -42,9 +42,11 @@ pub(crate) fn run(options: &ScoreOptions, common: &Common) -> Result<(), Failure
     let device = choice.open(tidegate::QueueFamily::Compute)?;
     let model = model::load(file, &device)?;
     profile.start(&device)?;
-    let nll = model
-        .score(&ids, options.policy.policy())
-        .map_err(Failure::failed)?;
+    let bar = output::count_bar("Scoring", ids.len() as u64 - 1);
+    let mut progress = |done: u32, _| bar.set_position(u64::from(done));
+    let scored = model.score(&ids, options.policy.policy(), &mut progress);
+    bar.finish_and_clear();
+    let nll = scored.map_err(Failure::failed)?;
     let document = Document {
         tokens: ids.len(),
         nll,

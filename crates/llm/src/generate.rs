@@ -94,11 +94,16 @@ impl Model {
         })
     }
 
-    /// Mean negative log-likelihood of the tokens after the first, in nats a token, each given all before it.
+    /// Mean negative log-likelihood of the tokens after the first, in nats a token, each given all before it. `progress` is told how many tokens have been handed over, and of how many.
     ///
     /// # Errors
     /// Fewer than 2 tokens, more than the context, or tokens that the model does not know; the device's errors.
-    pub fn score(&self, tokens: &[u32], policy: Policy) -> Result<f64, Error> {
+    pub fn score(
+        &self,
+        tokens: &[u32],
+        policy: Policy,
+        progress: &mut dyn FnMut(u32, u32),
+    ) -> Result<f64, Error> {
         if tokens.len() < 2 {
             return Err(Error::TooShort {
                 tokens: tokens.len(),
@@ -114,6 +119,7 @@ impl Model {
             session.forward(position, count)?;
             session.project_chunk(count)?;
             session.score(position, count)?;
+            progress(position + count, scored);
         }
         let scores = session.scores(scored)?.wait()?;
         let sum: f64 = scores.iter().map(|it| f64::from(*it)).sum();

@@ -73,7 +73,9 @@ fn check_for(device: &Device, target: Target, tiny: &TinyModel) {
     let (model, mut reference) = load_with(device, target, tiny);
     for count in [2, 3, 33, 34, 60] {
         let tokens = tokens(count);
-        let nll = model.score(&tokens, Policy::Adaptive).unwrap();
+        let nll = model
+            .score(&tokens, Policy::Adaptive, &mut |_, _| ())
+            .unwrap();
         reference.reset();
         let expected = reference.nll(&tokens);
         // Keys and values are halves on the device.
@@ -342,7 +344,7 @@ fn what_cannot_be_generated_is_refused_before_any_work() {
         ));
         let refused = model.generate(&[TinyModel::VOCABULARY], &options(1), &mut emit);
         assert!(matches!(refused, Err(Error::UnknownToken { .. })));
-        let refused = model.score(&[1], Policy::Adaptive);
+        let refused = model.score(&[1], Policy::Adaptive, &mut |_, _| ());
         assert!(matches!(refused, Err(Error::TooShort { tokens: 1 })));
         let bad = GenerateOptions {
             sampler: SamplerOptions {

@@ -212,6 +212,20 @@ def test_a_policy_that_is_none():
         tidegate_tvm.set_policy("fast")
 
 
+def test_checks_are_on_or_off():
+    for wrong in ["off", 0, None]:
+        with pytest.raises(TypeError, match="True or False"):
+            tidegate_tvm.set_checks(wrong)
+
+
+def test_a_trace_that_cannot_be_written_is_told_before_the_work(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        tidegate_tvm.trace(tmp_path / "nowhere" / "t.json").start()
+    with tidegate_tvm.trace() as trace:
+        pass
+    assert trace.kernels == []
+
+
 def test_the_counters_have_the_names_of_the_metal_runtimes(dev, plus_one):
     names = {"dispatches", "flushes", "syncs", "blits", "gpu_to_cpu", "cpu_to_gpu", "gpu_to_gpu", "free_syncs"}
     assert set(tidegate_tvm.counters()) == names

@@ -86,7 +86,9 @@ def set_checks(on):
 
     Without checks, a kernel that leaves its buffers does what the device makes of it, as with TVM's other runtimes; and workgroup memory does not start as zeros.
     """
-    tvm.get_global_func("tidegate.SetChecks")(bool(on))
+    if not isinstance(on, bool):
+        raise TypeError(f"set_checks takes True or False, not {on!r}")
+    tvm.get_global_func("tidegate.SetChecks")(on)
 
 
 class trace:
@@ -102,6 +104,9 @@ class trace:
         self._on = False
 
     def start(self):
+        if self.path is not None:
+            # So that nobody works for a file that cannot be written. What it holds stays until then.
+            pathlib.Path(self.path).open("a", encoding="utf-8").close()
         tvm.get_global_func("tidegate.TraceStart")()
         self._on = True
         return self
