@@ -1,12 +1,12 @@
 //! The loader, the instance, and the choice of a device.
 
 use std::ffi::CStr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use ash::{ext, khr, vk};
 use tidegate_core::Capabilities;
 
-use crate::debug::{Messenger, ValidationLog};
+use crate::debug::{INSTANCES, Messenger, ValidationLog};
 use crate::error::OpenError;
 use crate::fork;
 use crate::support::Support;
@@ -131,9 +131,12 @@ impl Instance {
         let info = info
             .enabled_layer_names(&layers)
             .enabled_extension_names(&enabled);
+        let alone = INSTANCES.write().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: every layer and extension named was listed by the loader, and all that `info` points to lives on.
         // VUID-vkCreateInstance-ppEnabledExtensionNames-01388.
-        let raw = unsafe { entry.create_instance(&info, None) }.map_err(|result| match result {
+        let raw = unsafe { entry.create_instance(&info, None) };
+        drop(alone);
+        let raw = raw.map_err(|result| match result {
             vk::Result::ERROR_INCOMPATIBLE_DRIVER => OpenError::NoDriver,
             result => OpenError::of("vkCreateInstance")(result),
         })?;
@@ -220,6 +223,7 @@ impl Drop for Instance {
             if let Some(messenger) = &self.messenger {
                 messenger.destroy();
             }
+            let _alone = INSTANCES.write().unwrap_or_else(PoisonError::into_inner);
             self.raw.destroy_instance(None);
         }
     }

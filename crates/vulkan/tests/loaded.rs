@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 
 use tidegate_vulkan::{Options, Select, VulkanDevice};
 
-/// The loader and Mesa's drivers have it in their names.
+/// The loader, and drivers of Mesa and NVIDIA, by their names.
 fn drivers() -> BTreeSet<String> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let files = maps.lines().filter_map(|it| it.split_whitespace().nth(5));
-    let libraries = files.filter(|it| it.contains("vulkan"));
+    let libraries = files.filter(|it| it.contains("vulkan") || it.contains("libGLX_nvidia"));
     libraries.map(str::to_owned).collect()
 }
 

@@ -207,7 +207,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
         replacement: "None => Ok(timeline.submitted.load(Ordering::Acquire)),",
         target: "history",
         test: "streams_keep_their_promises_on_metal",
-        symptom: Symptom::Rule("ReleasedWhilePending"),
+        symptom: Symptom::RuleOrBytes("ReleasedWhilePending"),
     },
     Mistake {
         package: METAL,
