@@ -125,9 +125,9 @@ unsafe fn text<'a>(text: *const std::ffi::c_char) -> Cow<'a, str> {
     }
 }
 
-/// Written to while an instance is made or destroyed. To give a name, the loader walks its list of instances, which it does not lock against that: 1.3.239 crashed where another thread
-/// opened or closed a device under validation (2026-11).
-pub(crate) static INSTANCES: RwLock<()> = RwLock::new(());
+/// Written to while an instance or a device is made or destroyed. To give a name, the loader walks its lists of both, which it does not lock against that: 1.3.239 crashed where another
+/// thread opened or closed a device (2026-11).
+pub(crate) static LOADER: RwLock<()> = RwLock::new(());
 
 /// Gives an object a name that messages will use. Does nothing unless validation is on.
 pub(crate) fn name<T: vk::Handle>(
@@ -142,7 +142,7 @@ pub(crate) fn name<T: vk::Handle>(
     let info = vk::DebugUtilsObjectNameInfoEXT::default()
         .object_handle(object)
         .object_name(&name);
-    let _no_other = INSTANCES.read().unwrap_or_else(PoisonError::into_inner);
+    let _no_other = LOADER.read().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: callers name objects that they have just made on this device and share with no other thread yet.
     // VUID-vkSetDebugUtilsObjectNameEXT-pNameInfo-02587 and its host synchronisation of the object.
     // A name that could not be set is no reason to fail.

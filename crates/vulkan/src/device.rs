@@ -2,12 +2,13 @@
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use ash::{ext, khr, vk};
 use tidegate_core::DeviceError;
 
 use crate::Options;
+use crate::debug::LOADER;
 use crate::error::{OpenError, is_out_of_memory, refused};
 use crate::fork;
 use crate::instance::Instance;
@@ -48,6 +49,7 @@ impl Logical {
                 .queue_create_infos(&queue)
                 .enabled_extension_names(&pointers)
                 .push_next(all);
+            let _alone = LOADER.write().unwrap_or_else(PoisonError::into_inner);
             // SAFETY: the family and its number of queues, the extensions and the features were all reported by this physical
             // device. VUID-VkDeviceQueueCreateInfo-queueFamilyIndex-00381, -queueCount-00382,
             // VUID-vkCreateDevice-ppEnabledExtensionNames-01387.
@@ -173,6 +175,7 @@ impl Logical {
     /// # Safety
     /// Nothing runs on the device any more, everything made from it is destroyed, and it is not used again.
     pub(crate) unsafe fn destroy(&self) {
+        let _alone = LOADER.write().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: the caller's promise. VUID-vkDestroyDevice-device-05137.
         unsafe { self.raw.destroy_device(None) };
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use ash::{ext, khr, vk};
 use tidegate_core::Capabilities;
 
-use crate::debug::{INSTANCES, Messenger, ValidationLog};
+use crate::debug::{LOADER, Messenger, ValidationLog};
 use crate::error::OpenError;
 use crate::fork;
 use crate::support::Support;
@@ -131,7 +131,7 @@ impl Instance {
         let info = info
             .enabled_layer_names(&layers)
             .enabled_extension_names(&enabled);
-        let alone = INSTANCES.write().unwrap_or_else(PoisonError::into_inner);
+        let alone = LOADER.write().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: every layer and extension named was listed by the loader, and all that `info` points to lives on.
         // VUID-vkCreateInstance-ppEnabledExtensionNames-01388.
         let raw = unsafe { entry.create_instance(&info, None) };
@@ -223,7 +223,7 @@ impl Drop for Instance {
             if let Some(messenger) = &self.messenger {
                 messenger.destroy();
             }
-            let _alone = INSTANCES.write().unwrap_or_else(PoisonError::into_inner);
+            let _alone = LOADER.write().unwrap_or_else(PoisonError::into_inner);
             self.raw.destroy_instance(None);
         }
     }
