@@ -82,17 +82,8 @@ const SUITES: &[(&str, &str, &[&str])] = &[
 pub(crate) const FLAGS: &str = "--cfg metal_soft";
 
 pub(crate) fn run(options: &Options) -> Result<bool> {
-    let mut run = Run {
-        filter: options.filter.clone(),
-        model: None,
-    };
-    let is_filtered = run.filter.is_some();
-    Ok(parts::run_and_count(
-        PARTS,
-        &options.part,
-        &mut run,
-        is_filtered,
-    ))
+    let filter = options.filter.clone();
+    Ok(test::run_parts(PARTS, &options.part, filter))
 }
 
 /// All of it, as one part of `cargo xtask test`, which has prepared the model and a Vulkan device.

@@ -108,6 +108,16 @@ pub(crate) struct Run {
     pub(crate) model: Option<PathBuf>,
 }
 
+/// Runs the parts of a suite that has a command of its own.
+pub(crate) fn run_parts(parts: &[Part<Run>], chosen: &[String], filter: Option<String>) -> bool {
+    let is_filtered = filter.is_some();
+    let mut run = Run {
+        filter,
+        model: None,
+    };
+    parts::run_and_count(parts, chosen, &mut run, is_filtered)
+}
+
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let mut run = Run {
         filter: options.filter.clone(),
