@@ -421,12 +421,17 @@ mod timeline {
         pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
     }
 
+    #[path = "gate.rs"]
+    mod gate;
     #[path = "progress.rs"]
     mod progress;
 
     use std::sync::Arc;
 
+    use loom::cell::UnsafeCell;
+
     use super::*;
+    use gate::Gate;
     use progress::Progress;
     use sync::{AtomicU64, Ordering};
 
@@ -461,6 +466,34 @@ mod timeline {
                 it.join().unwrap();
             }
             assert_eq!(progress.submitted(), 3);
+        });
+    }
+
+    /// Once the gate is closed and empty, what was done inside is done, and nothing more is.
+    #[test]
+    fn nobody_is_inside_once_the_gate_is_closed_and_empty() {
+        check(|| {
+            let gate = Arc::new(Gate(AtomicU64::new(0)));
+            let driver = Arc::new(UnsafeCell::new(0));
+            let calls = {
+                let (gate, driver) = (Arc::clone(&gate), Arc::clone(&driver));
+                thread::spawn(move || {
+                    for _ in 0..2 {
+                        if gate.enter() {
+                            // SAFETY: the other thread reads once the gate is closed and empty, which is what loom checks.
+                            driver.with_mut(|it| unsafe { *it += 1 });
+                            gate.leave();
+                        }
+                    }
+                })
+            };
+            gate.close();
+            if gate.is_empty() {
+                // SAFETY: as above.
+                driver.with(|it| assert!(unsafe { *it } <= 2));
+            }
+            calls.join().unwrap();
+            assert!(gate.is_closed() && gate.is_empty());
         });
     }
 }

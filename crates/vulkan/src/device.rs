@@ -2,13 +2,14 @@
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, Once, OnceLock, PoisonError};
 
 use ash::{ext, khr, vk};
 use tidegate_core::DeviceError;
 
 use crate::Options;
 use crate::debug::LOADER;
+use crate::ending::{self, Inside};
 use crate::error::{OpenError, is_out_of_memory, refused};
 use crate::fork;
 use crate::instance::Instance;
@@ -56,6 +57,8 @@ impl Logical {
             unsafe { instance.raw.create_device(support.raw, &info, None) }
         });
         let raw = raw.map_err(OpenError::of("vkCreateDevice"))?;
+        static LOADED: Once = Once::new();
+        ending::notice(&LOADED);
         let has = |name: &CStr| names.contains(&name);
         let instance = &instance.raw;
         Ok(Self {
@@ -110,6 +113,19 @@ impl Logical {
                 detail: detail.clone(),
             }),
         }
+    }
+
+    /// The right to call the driver, or an error if the device is lost or the process is ending.
+    pub(crate) fn enter(&self) -> Result<Inside, DeviceError> {
+        self.alive()?;
+        Inside::enter_or_pause().ok_or_else(|| DeviceError::Lost {
+            detail: OpenError::Ending.to_string(),
+        })
+    }
+
+    /// The same, to give something back. None where that must not be: see [`keeps`](Self::keeps).
+    pub(crate) fn enter_to_free(&self) -> Option<Inside> {
+        if self.keeps() { None } else { Inside::enter() }
     }
 
     /// Whether the driver has said that it is lost.

@@ -23,6 +23,9 @@ pub enum OpenError {
          multiprocessing's `spawn`)"
     )]
     Forked,
+    /// The process has called `exit`.
+    #[error("the process is ending, and Vulkan's drivers with it")]
+    Ending,
     /// There is a loader, but no driver that works.
     #[error(
         "the Vulkan loader found no driver: install the graphics driver's Vulkan package, or `mesa-vulkan-drivers` for a \

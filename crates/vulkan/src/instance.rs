@@ -1,12 +1,13 @@
 //! The loader, the instance, and the choice of a device.
 
 use std::ffi::CStr;
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, Once, OnceLock, PoisonError};
 
 use ash::{ext, khr, vk};
 use tidegate_core::Capabilities;
 
 use crate::debug::{LOADER, Messenger, ValidationLog};
+use crate::ending::{self, Inside};
 use crate::error::OpenError;
 use crate::fork;
 use crate::support::Support;
@@ -66,6 +67,7 @@ impl Instance {
     /// cannot be loaded without end (NVIDIA's 580.159.04 30 times in a process, for want of static thread-local storage). With validation each has its own, as its log is.
     pub(crate) fn new(validation: bool) -> Result<Arc<Self>, OpenError> {
         static SHARED: OnceLock<Arc<Instance>> = OnceLock::new();
+        static LOADED: Once = Once::new();
         fork::check()?;
         #[cfg(test)]
         if crate::faults::opens() {
@@ -75,6 +77,7 @@ impl Instance {
             Some(shared) => shared,
             None => {
                 let made = Self::make(false)?;
+                ending::notice(&LOADED);
                 SHARED.get_or_init(|| made)
             }
         };
@@ -217,6 +220,11 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
+        let Some(_inside) = Inside::enter() else {
+            // The layer still has the log's address.
+            std::mem::forget(self.messenger.take());
+            return;
+        };
         // SAFETY: every device holds a reference to its instance and gives it up after its own end, so none is left. The
         // messenger goes first. VUID-vkDestroyInstance-instance-00629.
         unsafe {
@@ -234,6 +242,7 @@ impl Drop for Instance {
 /// # Errors
 /// The loader or every driver is missing. No device at all is an empty list.
 pub fn physical_devices(options: &Options) -> Result<Vec<PhysicalDevice>, OpenError> {
+    let _inside = Inside::enter_or_pause().ok_or(OpenError::Ending)?;
     let instance = Instance::new(options.validation)?;
     let devices = instance.devices()?;
     let described = (0..).zip(&devices).map(|(index, it)| PhysicalDevice {

@@ -15,12 +15,14 @@ mod command;
 mod debug;
 mod descriptor;
 mod device;
+mod ending;
 mod error;
 #[cfg(test)]
 mod faults;
 mod features;
 mod flight;
 mod fork;
+mod gate;
 mod heap;
 mod instance;
 mod layout;
@@ -40,7 +42,7 @@ mod timing;
 #[cfg(test)]
 mod trace;
 
-/// What [`progress`] is made of: a model checker gives it its own.
+/// What [`progress`] and [`gate`] are made of: a model checker gives them its own.
 mod sync {
     pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 }
@@ -57,6 +59,7 @@ use tidegate_core::{
 };
 
 use crate::device::Logical;
+use crate::ending::Inside;
 use crate::instance::Instance;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
@@ -177,6 +180,7 @@ impl VulkanDevice {
     /// # Errors
     /// There is no loader, no driver, no such device, or it lacks what is needed; each says what to do.
     pub fn open(select: &Select, options: &Options) -> Result<Self, OpenError> {
+        let _inside = Inside::enter_or_pause().ok_or(OpenError::Ending)?;
         let instance = Instance::new(options.validation)?;
         let mut support = instance.choose(select)?;
         if !options.synchronization2 {
@@ -252,7 +256,9 @@ impl Device for VulkanDevice {
     }
 
     fn take_timings(&self, into: &mut Vec<Timing>) {
-        if self.device.alive().is_ok() {
+        if self.device.alive().is_ok()
+            && let Some(_inside) = Inside::enter()
+        {
             self.queues.take_timings(&self.device, into);
         }
     }
@@ -263,29 +269,29 @@ impl Device for VulkanDevice {
         bytes: u64,
         kind: MemoryKind,
     ) -> Result<HostAccess, DeviceError> {
-        self.device.alive()?;
+        let _inside = self.device.enter()?;
         self.memory.allocate(&self.device, id, bytes, kind)
     }
 
     fn free(&self, id: MemoryId) {
-        if !self.device.keeps() {
+        if let Some(_inside) = self.device.enter_to_free() {
             self.settle_lost();
             self.memory.free(&self.device, id);
         }
     }
 
     fn memory_available(&self, kind: MemoryKind) -> Option<u64> {
-        self.device.alive().ok()?;
+        let _inside = self.device.enter().ok()?;
         self.memory.available(&self.instance.raw, kind)
     }
 
     fn write(&self, id: MemoryId, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
-        self.device.alive()?;
+        let _inside = self.device.enter()?;
         self.memory.write(&self.device, id, offset, data)
     }
 
     fn read(&self, id: MemoryId, offset: u64, data: &mut [u8]) -> Result<(), DeviceError> {
-        self.device.alive()?;
+        let _inside = self.device.enter()?;
         self.memory.read(&self.device, id, offset, data)
     }
 
@@ -295,37 +301,37 @@ impl Device for VulkanDevice {
         kernel: &Kernel,
         code: &Code,
     ) -> Result<(), DeviceError> {
-        self.device.alive()?;
+        let _inside = self.device.enter()?;
         self.pipelines
             .create(&self.device, &self.support, id, kernel, code)
     }
 
     fn destroy_pipeline(&self, id: PipelineId) {
-        if !self.device.keeps() {
+        if let Some(_inside) = self.device.enter_to_free() {
             self.settle_lost();
             self.pipelines.remove(&self.device, id);
         }
     }
 
     fn forget_graph(&self, id: GraphId) {
-        if !self.device.keeps() {
+        if let Some(_inside) = self.device.enter_to_free() {
             self.queues.forget_graph(&self.device, id);
         }
     }
 
     fn submit(&self, batch: &Batch, ticket: Ticket) -> Result<(), DeviceError> {
-        self.device.alive()?;
+        let _inside = self.device.enter()?;
         self.queues
             .submit(&self.device, &self.memory, &self.pipelines, batch, ticket)
     }
 
     fn completed(&self, queue: u32) -> Result<u64, DeviceError> {
-        self.device.alive()?;
+        let _inside = self.device.enter()?;
         self.queues.find(queue)?.completed(&self.device)
     }
 
     fn wait(&self, ticket: Ticket, timeout_ns: u64) -> Result<bool, DeviceError> {
-        self.device.alive()?;
+        let _inside = self.device.enter()?;
         let timeout = Duration::from_nanos(timeout_ns);
         self.queues
             .find(ticket.queue)?
@@ -335,8 +341,10 @@ impl Device for VulkanDevice {
 
 impl Drop for VulkanDevice {
     fn drop(&mut self) {
+        let inside = Inside::enter();
         // A device that only we count as lost is asked like any other.
-        let idle = !self.device.is_forked()
+        let idle = inside.is_some()
+            && !self.device.is_forked()
             && (self.device.is_over() || self.queues.drain(&self.device, self.drop_wait));
         if idle {
             // SAFETY: nothing runs any more. `self` is being dropped, so that no other thread has it. Each goes before what it was made from.
@@ -347,7 +355,7 @@ impl Drop for VulkanDevice {
                 self.device.destroy();
             }
         } else {
-            // The device is another process's, or something still runs after the bound. To destroy what it uses would be undefined behaviour, and to wait on would hang, so that
+            // The device is another process's, or this one is ending, or something still runs after the bound. To destroy what it uses would be undefined behaviour, and to wait on would hang, so that
             // the device, its memory and its instance are left to the end of the process.
             self.memory.leak();
             std::mem::forget(Arc::clone(&self.instance));

@@ -1,7 +1,7 @@
 //! Kernels made ready to run, and the layouts that they share.
 
 use std::ffi::CString;
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ash::vk;
 use tidegate_core::{AddressBlock, Code, DeviceError, Kernel, PipelineId};
@@ -10,6 +10,7 @@ use crate::Options;
 use crate::cache::Store;
 use crate::debug;
 use crate::device::Logical;
+use crate::ending;
 use crate::error::{OpenError, refused};
 use crate::layout::{Layout, Shape};
 use crate::memory::ADDRESS_ALIGN;
@@ -228,12 +229,15 @@ impl Pipelines {
             .stage(vk::ShaderStageFlags::COMPUTE)
             .module(module)
             .name(&name);
+        // NVIDIA's compiler registers for the end only here.
+        static COMPILED: Once = Once::new();
         let info = [vk::ComputePipelineCreateInfo::default()
             .stage(stage)
             .layout(layout)];
         // SAFETY: the entry point exists and is a compute kernel (`spirv::check`), and the layout has what `kernel` says that it binds.
         // VUID-VkPipelineShaderStageCreateInfo-pName-00707, VUID-VkComputePipelineCreateInfo-layout-07988. The cache locks itself.
         let made = unsafe { device.raw.create_compute_pipelines(self.cache, &info, None) };
+        ending::notice(&COMPILED);
         // SAFETY: a module is needed only while pipelines are made from it. VUID-vkDestroyShaderModule-shaderModule-parameter.
         unsafe { device.raw.destroy_shader_module(module, None) };
         let raw = match made {
