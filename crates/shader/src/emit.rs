@@ -5,6 +5,7 @@ use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::{AddressSpace, ResourceBinding, ShaderStage};
 
 use crate::error::chain;
+use crate::spirv::undecorate::undecorate;
 use crate::wgsl::{Specialized, reach};
 use crate::{BindingKind, Kernel, ScalarsLocation, ShaderError};
 
@@ -219,7 +220,7 @@ pub(crate) fn spirv(
         shader_stage: ShaderStage::Compute,
         entry_point: kernel.to_owned(),
     };
-    spv::write_vec(
+    let words = spv::write_vec(
         &specialized.module,
         &specialized.info,
         &writer,
@@ -229,7 +230,8 @@ pub(crate) fn spirv(
         kernel: kernel.to_owned(),
         target: "SPIR-V",
         message: chain(&error),
-    })
+    })?;
+    undecorate(words)
 }
 
 pub(crate) fn msl(

@@ -6,6 +6,7 @@
 
 pub(crate) mod addressed;
 mod types;
+pub(crate) mod undecorate;
 mod uses;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

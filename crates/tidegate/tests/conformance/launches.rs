@@ -177,3 +177,83 @@ pub(crate) fn workgroup_memory_starts_as_zeros(world: &World) {
     }
     assert_eq!(world.read(&mut stream, &sums), [0; 256]);
 }
+
+const STRUCTURES: &str = "
+    struct Inner { a: vec3<u32>, b: array<u32, 3> }
+    struct Item { at: vec2<u32>, turn: mat2x2<f32>, inner: Inner, rest: array<Inner, 2> }
+    struct Plain { n: array<u32, 4> }
+    @group(0) @binding(0) var<storage, read_write> x: array<Item>;
+    @group(0) @binding(1) var<storage, read_write> y: Plain;
+    var<workgroup> items: array<Item, 4>;
+    var<workgroup> plain: array<array<u32, 4>, 4>;
+    var<private> mine: Inner;
+    fn changed(it: Item, i: u32) -> Item {
+        var own = it;
+        own.inner.b[i % 3u] += 1u;
+        own.rest[i % 2u].a.y *= 2u;
+        own.turn[1].x *= 2.0;
+        return own;
+    }
+    @compute @workgroup_size(4) fn travel(@builtin(local_invocation_index) i: u32) {
+        var item = x[i];
+        item = changed(item, i);
+        items[i] = item;
+        plain[i] = y.n;
+        workgroupBarrier();
+        mine = items[3u - i].inner;
+        mine.a.x += 7u;
+        x[i] = items[3u - i];
+        x[i].inner = mine;
+        if i == 0u {
+            var all = y;
+            all.n = plain[1];
+            all.n[2] += 5u;
+            y = all;
+        }
+    }";
+
+/// Values whose types stand in buffers, in workgroup memory and in variables, of which only the first have a layout.
+pub(crate) fn structures_go_from_buffers_to_variables_and_back(world: &World) {
+    if !world.compiles() {
+        return;
+    }
+    let (device, mut stream) = world.open();
+    const WORDS: usize = 32;
+    // In words: `at` at 0, `turn` at 2, `inner` at 8, `rest` at 16 and 24, and in each of those `a` at 0 and `b` at 3. The others are padding.
+    let is_padding = |word: usize| matches!(word % WORDS, 6 | 7 | 14 | 15 | 22 | 23 | 30 | 31);
+    let item = |i: u32| {
+        let words = (0..WORDS as u32).map(|it| 1000 * i + it);
+        let mut words: Vec<u32> = words.collect();
+        for (word, value) in (2..6).zip(1_u8..) {
+            words[word] = (f32::from(value) + i as f32).to_bits();
+        }
+        words
+    };
+    let x: Vec<u32> = (0..4).flat_map(item).collect();
+    let x = stream.upload_new(&x).unwrap();
+    let y = stream.upload_new(&[1_u32, 2, 3, 4]).unwrap();
+    let travel = device
+        .module_from_wgsl(STRUCTURES)
+        .unwrap()
+        .kernel("travel");
+    stream.launch(&travel.unwrap(), 1, (&x, &y)).unwrap();
+    let mut want = Vec::new();
+    for from in (0..4).rev() {
+        let mut item = item(from);
+        item[8 + 3 + from as usize % 3] += 1;
+        item[16 + 8 * (from as usize % 2) + 1] *= 2;
+        item[4] = (f32::from_bits(item[4]) * 2.0).to_bits();
+        item[8] += 7;
+        want.extend(item);
+    }
+    let got = world.read(&mut stream, &x);
+    let told = |words: &[u32]| -> Vec<u32> {
+        let words = words.iter().enumerate();
+        words
+            .filter(|it| !is_padding(it.0))
+            .map(|it| *it.1)
+            .collect()
+    };
+    assert_eq!(told(&got), told(&want));
+    assert_eq!(world.read(&mut stream, &y), [1, 2, 8, 4]);
+}

@@ -72,7 +72,8 @@ suite! {
         arguments_made_at_run_time
         aliases_are_allowed_when_they_are_meant
         constants_are_replaced
-        workgroup_memory_starts_as_zeros;
+        workgroup_memory_starts_as_zeros
+        structures_go_from_buffers_to_variables_and_back;
     transfers:
         uploads_of_every_size
         an_upload_has_read_its_slice
