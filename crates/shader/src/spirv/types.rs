@@ -315,6 +315,7 @@ impl Types {
     fn declare_struct(&self, id: u32, operands: &[Operand]) -> (Kind, Option<Layout>) {
         let mut layout = Some(Layout::new(0, 1));
         let mut members = Vec::with_capacity(operands.len());
+        let mut is_explicit = false;
         for (index, operand) in (0..).zip(operands) {
             let Operand::IdRef(ty) = operand else {
                 return (Kind::Other, None);
@@ -330,6 +331,7 @@ impl Types {
                 let explicit = self
                     .member_decorations
                     .get(&(id, index, Decoration::Offset));
+                is_explicit |= explicit.is_some();
                 offset = match explicit {
                     Some(offset) => u64::from((*offset)?),
                     // Workgroup memory need not be laid out; a driver then packs it much like this.
@@ -347,6 +349,15 @@ impl Types {
                 name,
             });
         }
+        let layout = layout.and_then(|whole| {
+            let bytes = if is_explicit {
+                whole.bytes
+            } else {
+                // As WGSL does, <https://www.w3.org/TR/WGSL/#structure-member-layout>.
+                whole.bytes.checked_next_multiple_of(whole.align.into())?
+            };
+            Some(Layout { bytes, ..whole })
+        });
         (Kind::Struct { members }, layout)
     }
 
